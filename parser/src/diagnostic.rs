@@ -1,0 +1,101 @@
+//! Problems found in a Dockerfile.
+
+use crate::rule::Rule;
+use crate::span::Span;
+
+/// One problem: what, where, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// The stable code (`E0101`); [`crate::codes::find`] explains it.
+    pub code: &'static str,
+    /// Whether the build can go on.
+    pub severity: Severity,
+    /// The build check that raised it.
+    pub rule: Option<Rule>,
+    /// What is wrong, in one line.
+    pub message: String,
+    /// Where it is wrong.
+    pub span: Span,
+    /// Other places that belong to the problem.
+    pub labels: Vec<Label>,
+    /// What to do.
+    pub help: Option<String>,
+    /// An edit that mends it, when that is sure.
+    pub fix: Option<Edit>,
+}
+
+/// How bad a problem is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Severity {
+    /// The build goes on, unless checks are errors.
+    Warning,
+    /// There is no build.
+    Error,
+}
+
+/// Another place that belongs to a problem.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// Where.
+    pub span: Span,
+    /// What is there.
+    pub message: String,
+}
+
+/// A replacement of text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    /// What is replaced.
+    pub span: Span,
+    /// What stands there afterwards.
+    pub replacement: String,
+}
+
+impl Diagnostic {
+    /// Makes an error.
+    pub fn error(code: &'static str, message: impl Into<String>, span: Span) -> Self {
+        Self::new(code, Severity::Error, message.into(), span)
+    }
+
+    /// Makes a warning.
+    pub fn warning(code: &'static str, message: impl Into<String>, span: Span) -> Self {
+        Self::new(code, Severity::Warning, message.into(), span)
+    }
+
+    /// Makes the warning of a build check.
+    pub fn lint(rule: Rule, message: impl Into<String>, span: Span) -> Self {
+        let mut made = Self::new(rule.code(), Severity::Warning, message.into(), span);
+        made.rule = Some(rule);
+        made
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Adds another place.
+    #[must_use]
+    pub fn with_label(mut self, span: Span, message: impl Into<String>) -> Self {
+        self.labels.push(Label { span, message: message.into() });
+        self
+    }
+
+    /// Adds the edit that mends it.
+    #[must_use]
+    pub fn with_fix(mut self, span: Span, replacement: impl Into<String>) -> Self {
+        self.fix = Some(Edit { span, replacement: replacement.into() });
+        self
+    }
+
+    /// Says whether there can be no build.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+
+    fn new(code: &'static str, severity: Severity, message: String, span: Span) -> Self {
+        Self { code, severity, rule: None, message, span, labels: Vec::new(), help: None, fix: None }
+    }
+}

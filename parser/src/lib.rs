@@ -1,0 +1,54 @@
+//! Dockerfile parser of strake: text to instructions, spans and diagnostics.
+//!
+//! # Owns
+//!
+//! The Dockerfile language as text: directives, lines, instructions, here-docs, mounts, expansion of words, ignore
+//! files, wildcards, modes, the build checks that need no more than the tree, and the stable codes of all of these.
+//!
+//! # Depends on
+//!
+//! No other crate of strake.
+//!
+//! # Invariants
+//!
+//! - Pure: no file, clock, network or environment is touched.
+//! - Parsing never fails and never panics; it gives a tree and every problem, each with a span inside the text.
+//! - Words are expanded late and never rewritten in place.
+//! - The time is linear in the input, the depth of recursion has a bound.
+//!
+//! ```
+//! use strake_parser::{ParseOptions, parse};
+//!
+//! let parsed = parse(b"FROM scratch\nLABEL a=b\n", &ParseOptions::default());
+//! assert_eq!(parsed.dockerfile.stages.len(), 1);
+//! assert!(parsed.diagnostics.is_empty());
+//! ```
+
+mod ast;
+mod boolean;
+mod check;
+pub mod codes;
+mod diagnostic;
+pub mod expand;
+mod mount;
+mod parse;
+mod rule;
+mod source;
+mod span;
+
+pub use ast::{
+    Add, ArgDeclaration, Copy, CopySource, Device, Directives, Dockerfile, Escape, Form, Healthcheck,
+    HealthcheckCommand, Heredoc, Instruction, InstructionKind, KeyValues, Network, Onbuild, Run, RunHeredocs, Security,
+    Stage, Word,
+};
+pub use boolean::parse_bool;
+pub use check::{CheckSettings, CheckSettingsError, RuleSet};
+pub use diagnostic::{Diagnostic, Edit, Label, Severity};
+pub use expand::{ExpandError, Expander, Expansion, Names};
+pub use mount::{
+    BindMount, CacheMount, FileOwner, Mount, MountOption, MountSpec, SecretMount, Sharing, SshMount, TmpfsMount,
+};
+pub use parse::{ParseOptions, Parsed, parse, parse_onbuild};
+pub use rule::Rule;
+pub use source::SourceText;
+pub use span::{LineRange, Span, Spanned};

@@ -1,0 +1,136 @@
+//! The text of a Dockerfile, decoded, with its lines.
+
+use std::borrow::Cow;
+
+use crate::span::Span;
+
+/// The decoded text of a Dockerfile.
+///
+/// A byte-order mark is dropped. Each byte that is not UTF-8 stands in the text as U+FFFD, as it does in the image
+/// config that the reference writes (dockerfile.md §1.5); [`SourceText::bytes`] gives the original bytes back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceText {
+    text: String,
+    line_starts: Vec<usize>,
+    invalid: Vec<(usize, u8)>,
+    has_bom: bool,
+}
+
+impl SourceText {
+    /// Decodes `bytes`.
+    pub fn new(bytes: &[u8]) -> Self {
+        let (bytes, has_bom) = match bytes.strip_prefix(b"\xef\xbb\xbf") {
+            Some(rest) => (rest, true),
+            None => (bytes, false),
+        };
+        let (text, invalid) = decode(bytes);
+        let mut line_starts = Vec::with_capacity(text.len() / 32 + 1);
+        line_starts.push(0);
+        line_starts.extend(text.match_indices('\n').map(|(at, _)| at + 1));
+        Self { text, line_starts, invalid, has_bom }
+    }
+
+    /// Gives the whole text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Gives the text of a span; the empty string when the span does not lie on character boundaries.
+    pub fn slice(&self, span: Span) -> &str {
+        self.text.get(span.start..span.end).unwrap_or_default()
+    }
+
+    /// Gives the original bytes of a span, also those that are not UTF-8.
+    pub fn bytes(&self, span: Span) -> Cow<'_, [u8]> {
+        let text = self.slice(span);
+        let first = self.invalid.partition_point(|(at, _)| *at < span.start);
+        let last = self.invalid.partition_point(|(at, _)| *at < span.end);
+        let Some(bad) = self.invalid.get(first..last).filter(|bad| !bad.is_empty()) else {
+            return Cow::Borrowed(text.as_bytes());
+        };
+        let mut out = Vec::with_capacity(text.len());
+        let mut from = span.start;
+        for (at, byte) in bad {
+            out.extend_from_slice(self.slice(Span::new(from, *at)).as_bytes());
+            out.push(*byte);
+            from = at + char::REPLACEMENT_CHARACTER.len_utf8();
+        }
+        out.extend_from_slice(self.slice(Span::new(from, span.end)).as_bytes());
+        Cow::Owned(out)
+    }
+
+    /// Says whether the input began with a byte-order mark.
+    pub fn has_bom(&self) -> bool {
+        self.has_bom
+    }
+
+    /// Gives the offsets in the text of those U+FFFD that stand for a byte that was not UTF-8, ascending.
+    pub fn invalid_offsets(&self) -> impl Iterator<Item = usize> + '_ {
+        self.invalid.iter().map(|(at, _)| *at)
+    }
+
+    /// Gives the number of physical lines; a final line end does not begin another line.
+    pub fn line_count(&self) -> usize {
+        match self.line_starts.last() {
+            Some(last) if *last == self.text.len() => self.line_starts.len() - 1,
+            _ => self.line_starts.len(),
+        }
+    }
+
+    /// Gives the 1-based line of an offset.
+    pub fn line_of(&self, offset: usize) -> usize {
+        self.line_starts.partition_point(|start| *start <= offset).max(1)
+    }
+
+    /// Gives the 1-based line, and column in characters, of an offset.
+    pub fn line_col(&self, offset: usize) -> (usize, usize) {
+        let line = self.line_of(offset);
+        let start = self.line_starts.get(line - 1).copied().unwrap_or(0);
+        let mut end = offset.min(self.text.len());
+        while !self.text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let column = self.slice(Span::new(start, end)).chars().count() + 1;
+        (line, column)
+    }
+
+    /// Gives the text of a 1-based line without its line end; none when there is no such line.
+    pub fn line(&self, number: usize) -> Option<&str> {
+        let span = self.line_span(number)?;
+        Some(self.slice(span).trim_end_matches(['\r', '\n']))
+    }
+
+    /// Gives the span of a 1-based line with its line end; none when there is no such line.
+    pub fn line_span(&self, number: usize) -> Option<Span> {
+        if number == 0 || number > self.line_count() {
+            return None;
+        }
+        let start = self.line_starts.get(number - 1).copied()?;
+        let end = self.line_starts.get(number).copied();
+        Some(Span::new(start, end.unwrap_or(self.text.len())))
+    }
+}
+
+/// Decodes as Go's JSON encoder does: one U+FFFD for every bad byte.
+fn decode(bytes: &[u8]) -> (String, Vec<(usize, u8)>) {
+    let mut rest = bytes;
+    let mut text = String::with_capacity(bytes.len());
+    let mut invalid = Vec::new();
+    loop {
+        let error = match std::str::from_utf8(rest) {
+            Ok(valid) => {
+                text.push_str(valid);
+                return (text, invalid);
+            }
+            Err(error) => error,
+        };
+        let (valid, bad) = rest.split_at(error.valid_up_to());
+        text.push_str(&String::from_utf8_lossy(valid));
+        let Some((byte, after)) = bad.split_first() else {
+            return (text, invalid);
+        };
+        invalid.push((text.len(), *byte));
+        text.push(char::REPLACEMENT_CHARACTER);
+        rest = after;
+    }
+}
