@@ -1,0 +1,152 @@
+use std::io;
+use std::path::PathBuf;
+
+use crate::{Digest, ImagePath};
+
+/// The result of this crate's fallible functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Whose problem an error is. It alone decides exit code, retry and tone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The input is wrong: the Dockerfile, the context, a flag, an image's content.
+    User,
+    /// The machine is in the way: disk full, file system read-only, kernel feature or program missing.
+    Environment,
+    /// A remote side did not answer, or not as it must.
+    Network,
+    /// Permission or credentials are missing.
+    Denied,
+    /// A bug of strake.
+    Internal,
+}
+
+/// What can go wrong with layers, images and blobs.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An operation on a host file failed.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Host {
+        /// What was tried, as a verb phrase: `open`, `write`.
+        action: &'static str,
+        /// The host path.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// A stream of bytes failed while it was read or written.
+    #[error("{what}: {source}")]
+    Stream {
+        /// Which stream.
+        what: String,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// Bytes do not have the digest that was promised.
+    #[error("{what} has digest {found}, but {expected} was promised: the content was changed or damaged on its way")]
+    DigestMismatch {
+        /// Which object.
+        what: String,
+        /// The digest that was promised.
+        expected: Digest,
+        /// The digest of the bytes.
+        found: Digest,
+    },
+    /// Bytes do not have the size that was promised.
+    #[error("{what} has {found} bytes, but {expected} were promised")]
+    SizeMismatch {
+        /// Which object.
+        what: String,
+        /// The size that was promised.
+        expected: u64,
+        /// The number of bytes seen.
+        found: u64,
+    },
+    /// A blob is not in the store.
+    #[error("blob {0} is not in the store")]
+    BlobMissing(Digest),
+    /// A file changed between the moment it was looked at and the moment it was read.
+    #[error("{path} changed while it was read: build again when nothing writes to it")]
+    Changed {
+        /// The file, as the user knows it.
+        path: String,
+    },
+    /// A file's content has not the hash its entry tells.
+    #[error("the content of {path} is not what it was when the layer was made")]
+    ContentMismatch {
+        /// The entry's path.
+        path: ImagePath,
+    },
+    /// An archive or layer holds something that must not be there.
+    #[error("{what}: entry {entry:?}: {problem}")]
+    BadArchive {
+        /// Which archive.
+        what: String,
+        /// The entry's name as found.
+        entry: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A limit on untrusted input was exceeded.
+    #[error("{what} exceeds the limit of {limit}")]
+    Limit {
+        /// What is too large.
+        what: String,
+        /// The limit, with its unit.
+        limit: String,
+    },
+    /// A document (manifest, config, index, layout) is not valid.
+    #[error("{what} is not valid: {problem}")]
+    BadDocument {
+        /// Which document.
+        what: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A value given by the user is not valid.
+    #[error("{0}")]
+    Invalid(String),
+    /// Something that does not work yet or cannot work here.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The build was asked to stop.
+    #[error("cancelled")]
+    Cancelled,
+    /// An invariant does not hold.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+impl Error {
+    /// Tells whose problem the error is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Host { source, .. } => kind_of_io(source),
+            Self::Stream { source, .. } => kind_of_io(source),
+            Self::DigestMismatch { .. } | Self::SizeMismatch { .. } => ErrorKind::Network,
+            Self::BlobMissing(_) => ErrorKind::Environment,
+            Self::Internal(_) => ErrorKind::Internal,
+            _ => ErrorKind::User,
+        }
+    }
+
+    /// Wraps the failure of an operation on a host file.
+    pub fn host(action: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
+        Self::Host { action, path: path.into(), source }
+    }
+
+    /// Wraps the failure of a stream.
+    pub fn stream(what: impl Into<String>, source: io::Error) -> Self {
+        Self::Stream { what: what.into(), source }
+    }
+}
+
+/// Judges an operating system's error: what the user may not do is `Denied`, the rest is the machine's.
+fn kind_of_io(error: &io::Error) -> ErrorKind {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => ErrorKind::Denied,
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof => ErrorKind::User,
+        _ => ErrorKind::Environment,
+    }
+}

@@ -1,0 +1,44 @@
+//! OCI layers as lists of entries: what a layer is, how it is read and written, and where its bytes lie.
+//!
+//! # Owns
+//! Digests and the identities built on them, [`ImagePath`], [`Entry`], [`Layer`], the merged view of layers,
+//! tar in and out, compression, image documents, the blob store, and the writers of image archives. Beside
+//! them the few values that every part shares: [`ErrorKind`], [`Notice`], [`Cancel`].
+//!
+//! # Depends on
+//! No other crate of the workspace. It opens no socket, mounts nothing, runs no process, and reads no
+//! environment variable and no clock.
+//!
+//! # Invariants
+//! - Layer bytes are a pure function of the entries: equal entries give equal bytes on every host and at every
+//!   thread count.
+//! - A path of an image is an [`ImagePath`]; a host path never is one.
+//! - A blob is visible in the store only after its digest and size were verified.
+//! - Bytes that do not match the hash of their entry fail the layer, by name.
+
+mod archive;
+mod cancel;
+mod canonical;
+mod descriptor;
+mod digest;
+mod entry;
+mod error;
+mod host;
+mod layer;
+mod notice;
+mod path;
+mod platform;
+mod time;
+
+pub use archive::Archive;
+pub use cancel::Cancel;
+pub use descriptor::Descriptor;
+pub use digest::{Algorithm, ChainId, ContentHash, DiffId, Digest, DigestError, LayerId};
+pub use entry::{ContentSource, DeviceNumber, Entry, EntryKind, FileContent, Metadata, WindowsMetadata};
+pub use error::{Error, ErrorKind, Result};
+pub use host::{HostDir, Stamp};
+pub use layer::{Layer, LayerSource, TimesInId};
+pub use notice::{Notice, NoticeSink};
+pub use path::{ImagePath, PathError};
+pub use platform::Platform;
+pub use time::Timestamp;
