@@ -136,9 +136,26 @@ impl Error {
         Self::Host { action, path: path.into(), source }
     }
 
-    /// Wraps the failure of a stream.
+    /// Wraps the failure of a stream. An error of this crate that travelled through an [`io::Error`] comes out again
+    /// as it was.
     pub fn stream(what: impl Into<String>, source: io::Error) -> Self {
-        Self::Stream { what: what.into(), source }
+        match source.downcast::<Self>() {
+            Ok(inner) => inner,
+            Err(source) => Self::Stream { what: what.into(), source },
+        }
+    }
+
+    /// Packs the error for a way through [`io::Read`] or [`io::Write`]; [`Error::stream`] unpacks it.
+    pub fn into_io(self) -> io::Error {
+        match self {
+            Self::Stream { source, .. } => source,
+            other => io::Error::other(other),
+        }
+    }
+
+    /// Tells whether something of the host does not exist.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Host { source, .. } if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
     }
 }
 

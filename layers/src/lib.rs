@@ -28,6 +28,7 @@ mod layer;
 mod notice;
 mod path;
 mod platform;
+mod sys;
 mod time;
 
 pub use archive::Archive;
@@ -36,7 +37,7 @@ pub use descriptor::Descriptor;
 pub use digest::{Algorithm, ChainId, ContentHash, DiffId, Digest, DigestError, LayerId};
 pub use entry::{ContentSource, DeviceNumber, Entry, EntryKind, FileContent, Metadata, WindowsMetadata};
 pub use error::{Error, ErrorKind, Result};
-pub use host::{HostDir, Stamp};
+pub use host::{HostDir, HostEntry, HostKind, HostName, Stamp};
 pub use layer::{Layer, LayerSource, TimesInId};
 pub use notice::{Notice, NoticeSink};
 pub use path::{ImagePath, PathError};
