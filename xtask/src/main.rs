@@ -1,1 +1,57 @@
-fn main() {}
+//! Development tasks of strake: `cargo xtask TASK`.
+//!
+//! Each task does its own set-up and works on a fresh machine that reaches its package registries.
+
+mod ci;
+mod conformance;
+mod layering;
+mod packages;
+mod platform_code;
+mod run;
+mod tests;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "usage: cargo xtask TASK
+
+  demo             build a real three-stage Dockerfile from local base images, and check it with other people's tools
+  test             all tests: unit, data-driven, component, root, conformance, Windows
+  ci               what the gate runs: fmt, clippy, doc, check-layering, test
+  check-layering   who depends on whom, and where platform code may stand
+  conformance      the conformance cases alone; further arguments go to the runner
+  windows          compile, lint and test for Windows under Wine
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (task, rest) = match arguments.split_first() {
+        Some((task, rest)) => (task.as_str(), rest),
+        None => ("help", &[][..]),
+    };
+    match dispatch(task, rest) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask {task}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs a task; tells whether all was well.
+fn dispatch(task: &str, rest: &[String]) -> Result<bool> {
+    std::env::set_current_dir(run::root())?;
+    match task {
+        "test" => tests::run_all(),
+        "ci" => ci::run_all(),
+        "check-layering" => layering::check(),
+        "conformance" => Ok(conformance::run(rest)?.is_green()),
+        "help" | "--help" | "-h" => {
+            println!("{USAGE}");
+            Ok(true)
+        }
+        other => bail!("no such task: {other:?}\n\n{USAGE}"),
+    }
+}

@@ -1,0 +1,150 @@
+//! Where platform code may stand (ARCHITECTURE.md, decision 9).
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use crate::run::root;
+
+/// Crates of which the sources are looked at; tests, xtask, bench and fuzz are exempt.
+const CRATES: &[&str] =
+    &["parser", "layers", "layers/registry", "snapshotter", "builder", "frontends/lib", "frontends/cli"];
+
+/// Folders and files below `src` in which platform code belongs; `sys` stands in each crate.
+const PLACES: &[&str] = &[
+    "sys",
+    "sys.rs",
+    "runner/linux",
+    "runner/linux.rs",
+    "runner/windows",
+    "runner/windows.rs",
+    "runner/wine",
+    "runner/oci",
+    "overlay",
+    "overlay.rs",
+    "windows",
+    "windows.rs",
+];
+
+/// The crate in which `overlay` and `windows` are such places.
+const SNAPSHOTTER: &str = "snapshotter";
+
+/// What marks platform code.
+const MARKS: &[&str] = &[
+    "cfg(unix",
+    "cfg(windows",
+    "cfg(target_os",
+    "cfg(target_family",
+    "cfg(not(unix",
+    "cfg(not(windows",
+    "cfg(not(target_os",
+    "cfg(any(unix",
+    "cfg(any(target_os",
+    "cfg_attr(unix",
+    "cfg_attr(windows",
+    "cfg!(",
+    "std::os::",
+    "rustix::",
+    "libc::",
+    "windows_sys::",
+    "rtnetlink::",
+];
+
+/// What marks image paths in the wrong type: a function of `plan` or `execute` has no business with host paths.
+const PURE: &[(&str, &str)] = &[("builder/src/plan", "std::path::"), ("parser/src", "std::path::"), ("parser/src", "std::fs")];
+
+/// Every breach of the rule, as a message.
+pub(crate) fn problems() -> Result<Vec<String>> {
+    let mut problems = Vec::new();
+    for name in CRATES {
+        let src = root().join(name).join("src");
+        for file in rust_files(&src)? {
+            let inside = file.strip_prefix(&src).unwrap_or(&file);
+            let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+            let shown = file.strip_prefix(root()).unwrap_or(&file).display().to_string();
+            if !is_platform_place(name, inside) {
+                let found = marks(&text, MARKS);
+                problems.extend(found.map(|(line, mark)| {
+                    format!(
+                        "{shown}:{line}: `{mark}` is platform code: it belongs into {name}/src/sys, or one of the modules \
+                         that ARCHITECTURE.md (decision 9) names; elsewhere a platform is a value"
+                    )
+                }));
+            }
+            for (folder, mark) in PURE {
+                if Path::new(&shown).starts_with(folder) {
+                    problems.extend(marks(&text, &[mark]).map(|(line, mark)| {
+                        format!("{shown}:{line}: `{mark}`: {folder} knows no host files; image paths are ImagePath")
+                    }));
+                }
+            }
+        }
+    }
+    Ok(problems)
+}
+
+fn is_platform_place(name: &str, inside: &Path) -> bool {
+    PLACES.iter().any(|place| {
+        let only_snapshotter = place.starts_with("overlay") || place.starts_with("windows");
+        inside.starts_with(place) && (!only_snapshotter || name == SNAPSHOTTER)
+    })
+}
+
+/// Lines of code (comments left out) that hold one of the marks.
+fn marks<'a>(text: &'a str, marks: &'a [&'a str]) -> impl Iterator<Item = (usize, &'a str)> {
+    text.lines().enumerate().filter_map(move |(at, line)| {
+        let code = line.split("//").next().unwrap_or_default();
+        let squeezed: String = code.split_whitespace().collect();
+        let found = marks.iter().find(|mark| {
+            let mut from = 0;
+            while let Some(at) = squeezed[from..].find(**mark) {
+                // `mylibc::` is another crate.
+                let before = squeezed[..from + at].chars().next_back();
+                if !before.is_some_and(|c| c.is_alphanumeric() || c == '_') {
+                    return true;
+                }
+                from += at + mark.len();
+            }
+            false
+        })?;
+        Some((at + 1, *found))
+    })
+}
+
+fn rust_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(folder) = open.pop() {
+        let listing = std::fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))?;
+        for entry in listing {
+            let path = entry?.path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn platform_code_is_found_but_comments_are_not() {
+        let text = "use std::os::unix::fs::MetadataExt;\n// libc::c_int\n#[cfg( unix )]\nmylibc::x();\nlibc::x();\n";
+        let found: Vec<_> = marks(text, MARKS).collect();
+        assert_eq!(found, [(1, "std::os::"), (3, "cfg(unix"), (5, "libc::")]);
+    }
+
+    #[test]
+    fn places_are_told_apart() {
+        assert!(is_platform_place("layers", Path::new("sys/linux.rs")));
+        assert!(is_platform_place("snapshotter", Path::new("overlay/mount.rs")));
+        assert!(!is_platform_place("layers", Path::new("windows/acl.rs")));
+        assert!(!is_platform_place("builder", Path::new("plan/system.rs")));
+    }
+}
