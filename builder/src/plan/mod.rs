@@ -1,0 +1,71 @@
+//! From a parsed Dockerfile to the graph of a build (dockerfile.md §29).
+//!
+//! Planning is a pure function: of the Dockerfile, the options, and what is known of images so far. Called with no
+//! images it checks everything that needs none and says which it needs; called again with these it goes on, and as
+//! ONBUILD triggers of images may name further images, it may ask more than once.
+
+mod arguments;
+mod codes;
+mod copy;
+mod environment;
+mod evaluate;
+mod gofmt;
+pub mod graph;
+mod images;
+mod lints;
+mod options;
+mod paths;
+mod ports;
+mod reach;
+mod run;
+mod settings;
+mod stages;
+mod title;
+
+use std::sync::Arc;
+
+use strake_parser::{Diagnostic, Parsed};
+
+pub use codes::TABLE as CODES;
+pub use images::{ImageKey, ImageRequest, ImageSource, KnownImages};
+pub use options::{NamedContext, NamedContextKind, PlanOptions};
+
+use graph::BuildGraph;
+
+/// What planning came to.
+#[derive(Clone, Debug)]
+pub enum Plan {
+    /// These images must be resolved first; then [`plan`] is called again with all images known.
+    NeedImages(Vec<ImageRequest>),
+    /// The build is planned.
+    Ready(Box<Planned>),
+}
+
+/// A planned build.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// The graph.
+    pub graph: BuildGraph,
+    /// Warnings in file order, those of the parser included.
+    pub warnings: Vec<Diagnostic>,
+    /// The time that files and history entries made here are clamped to.
+    pub epoch: Option<Epoch>,
+}
+
+/// What `SOURCE_DATE_EPOCH` says (dockerfile.md §17.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Epoch {
+    /// Seconds since 1970.
+    Seconds(i64),
+    /// The time of the build context: of its commit or its download; a folder has none.
+    Context,
+    /// The time of a named context, by its normalised name.
+    NamedContext(String),
+}
+
+/// Plans a build for one target platform.
+///
+/// An error holds every problem found, warnings included, in file order; at least one of them is an error.
+pub fn plan(parsed: &Parsed, options: &PlanOptions, images: &KnownImages) -> Result<Plan, Vec<Diagnostic>> {
+    evaluate::plan(parsed, options, images)
+}
