@@ -115,7 +115,11 @@ impl HostDir {
     pub fn open_file(&self, path: &ImagePath) -> Result<File> {
         let (file, entry) = self.dir.open_file(path).map_err(|e| self.error("open", path, e))?;
         if entry.kind != HostKind::File {
-            return Err(self.error("read", path, io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")));
+            return Err(self.error(
+                "read",
+                path,
+                io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"),
+            ));
         }
         Ok(file)
     }

@@ -17,29 +17,43 @@
 //! - Bytes that do not match the hash of their entry fail the layer, by name.
 
 mod archive;
+mod blob_store;
 mod cancel;
 mod canonical;
+mod codec;
+mod compress;
+mod content;
 mod descriptor;
 mod digest;
 mod entry;
 mod error;
 mod host;
 mod layer;
+mod layer_writer;
 mod notice;
 mod path;
 mod platform;
 mod sys;
+mod tar;
 mod time;
 
 pub use archive::Archive;
+pub use blob_store::{BlobStore, BlobWriter};
 pub use cancel::Cancel;
+pub use codec::{decode_entries, encode_entries};
+pub use compress::Compression;
+pub use content::hash_contents;
 pub use descriptor::Descriptor;
 pub use digest::{Algorithm, ChainId, ContentHash, DiffId, Digest, DigestError, LayerId};
 pub use entry::{ContentSource, DeviceNumber, Entry, EntryKind, FileContent, Metadata, WindowsMetadata};
 pub use error::{Error, ErrorKind, Result};
 pub use host::{HostDir, HostEntry, HostKind, HostName, Stamp};
 pub use layer::{Layer, LayerSource, TimesInId};
+pub use layer_writer::{LayerOptions, WrittenLayer, diff_id_of, write_layer};
 pub use notice::{Notice, NoticeSink};
 pub use path::{ImagePath, PathError};
 pub use platform::Platform;
+pub use tar::{
+    ArchiveEntry, ArchiveEntryKind, ArchiveReader, LayerReader, Limits, TarSummary, WhiteoutNames, write_tar,
+};
 pub use time::Timestamp;

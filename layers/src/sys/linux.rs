@@ -97,11 +97,12 @@ impl Dir {
             return Ok(BTreeMap::new());
         }
         let fd = self.open_beneath(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
-        let list = match grow(|buffer| rustix::fs::flistxattr(&fd, buffer), || rustix::fs::flistxattr(&fd, &mut [0_u8; 0])) {
-            Ok(list) => list,
-            Err(Errno::OPNOTSUPP) => return Ok(BTreeMap::new()),
-            Err(errno) => return Err(errno.into()),
-        };
+        let list =
+            match grow(|buffer| rustix::fs::flistxattr(&fd, buffer), || rustix::fs::flistxattr(&fd, &mut [0_u8; 0])) {
+                Ok(list) => list,
+                Err(Errno::OPNOTSUPP) => return Ok(BTreeMap::new()),
+                Err(errno) => return Err(errno.into()),
+            };
         let mut found = BTreeMap::new();
         for name in list.split(|&b| b == 0).filter(|name| !name.is_empty()) {
             let value = grow(
