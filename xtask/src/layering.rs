@@ -32,7 +32,8 @@ pub(crate) fn check() -> Result<bool> {
             continue;
         }
         let Some((_, allowed)) = ALLOWED.iter().find(|(known, _)| *known == name) else {
-            problems.push(format!("{name}: a crate that ARCHITECTURE.md does not name: say there who may depend on it"));
+            problems
+                .push(format!("{name}: a crate that ARCHITECTURE.md does not name: say there who may depend on it"));
             continue;
         };
         for dependency in package["dependencies"].as_array().into_iter().flatten() {

@@ -4,6 +4,7 @@
 
 mod ci;
 mod conformance;
+mod demo;
 mod layering;
 mod packages;
 mod platform_code;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
 fn dispatch(task: &str, rest: &[String]) -> Result<bool> {
     std::env::set_current_dir(run::root())?;
     match task {
+        "demo" => demo::run(),
         "test" => tests::run_all(),
         "ci" => ci::run_all(),
         "check-layering" => layering::check(),

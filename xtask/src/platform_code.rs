@@ -51,7 +51,8 @@ const MARKS: &[&str] = &[
 ];
 
 /// What marks image paths in the wrong type: a function of `plan` or `execute` has no business with host paths.
-const PURE: &[(&str, &str)] = &[("builder/src/plan", "std::path::"), ("parser/src", "std::path::"), ("parser/src", "std::fs")];
+const PURE: &[(&str, &str)] =
+    &[("builder/src/plan", "std::path::"), ("parser/src", "std::path::"), ("parser/src", "std::fs")];
 
 /// Every breach of the rule, as a message.
 pub(crate) fn problems() -> Result<Vec<String>> {
