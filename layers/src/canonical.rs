@@ -15,10 +15,13 @@ fn is_whiteout(entry: &Entry) -> bool {
     matches!(entry.kind, EntryKind::Whiteout)
 }
 
+/// What the hashed bytes begin with.
+const HEADER: &[u8] = b"strake layer entries 1\0";
+
 /// The identity of a layer: BLAKE3 over a serialisation in which every field has a fixed place and length.
 pub(crate) fn layer_id(entries: &[Entry], times: TimesInId) -> Result<LayerId> {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(b"strake layer entries 1\0");
+    hasher.update(HEADER);
     let mut line = Vec::with_capacity(256);
     for entry in entries {
         line.clear();
@@ -27,6 +30,11 @@ pub(crate) fn layer_id(entries: &[Entry], times: TimesInId) -> Result<LayerId> {
         hasher.update(&line);
     }
     Ok(LayerId(*hasher.finalize().as_bytes()))
+}
+
+/// The identity of a layer without entries.
+pub(crate) fn empty_id() -> LayerId {
+    LayerId(*blake3::hash(HEADER).as_bytes())
 }
 
 fn write_entry(out: &mut Vec<u8>, entry: &Entry, times: TimesInId) -> Result<()> {

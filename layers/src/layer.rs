@@ -60,6 +60,16 @@ impl Layer {
         Ok(Self { id, key, source: LayerSource::Plan, entries: OnceLock::from(Arc::from(entries)) })
     }
 
+    /// Makes the layer of an earlier RUN from its record; its entries are set when somebody looks into it.
+    pub fn from_record(id: LayerId) -> Self {
+        Self { id, key: id, source: LayerSource::Upper, entries: OnceLock::new() }
+    }
+
+    /// Tells whether the layer is one of no entries. Of a blob nobody has looked into that is not known, and `false`.
+    pub fn is_empty(&self) -> bool {
+        self.id == crate::canonical::empty_id()
+    }
+
     /// The identity of the exact layer: its tree and its compressed forms are kept under it.
     pub fn id(&self) -> LayerId {
         self.id
