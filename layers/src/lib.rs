@@ -28,11 +28,14 @@ mod digest;
 mod entry;
 mod error;
 mod host;
+mod image;
 mod layer;
 mod layer_writer;
 mod notice;
 mod path;
 mod platform;
+mod platform_matcher;
+mod reference;
 mod sys;
 mod tar;
 mod time;
@@ -48,11 +51,17 @@ pub use digest::{Algorithm, ChainId, ContentHash, DiffId, Digest, DigestError, L
 pub use entry::{ContentSource, DeviceNumber, Entry, EntryKind, FileContent, Metadata, WindowsMetadata};
 pub use error::{Error, ErrorKind, Result};
 pub use host::{HostDir, HostEntry, HostKind, HostName, Stamp};
+pub use image::{
+    ContainerConfig, DOCUMENT_LIMIT, Document, Healthcheck, History, Image, ImageConfig, ImageFormat, Index,
+    LayerEncoding, LayerMediaType, Manifest, MediaType, Raw, assemble_index, assemble_manifest,
+};
 pub use layer::{Layer, LayerSource, TimesInId};
 pub use layer_writer::{LayerOptions, WrittenLayer, diff_id_of, write_layer};
 pub use notice::{Notice, NoticeSink};
 pub use path::{ImagePath, PathError};
-pub use platform::Platform;
+pub use platform::{Platform, PlatformError};
+pub use platform_matcher::{PlatformMatcher, Rank, WindowsIsolation};
+pub use reference::{Reference, ReferenceError};
 pub use tar::{
     ArchiveEntry, ArchiveEntryKind, ArchiveReader, LayerReader, Limits, TarSummary, WhiteoutNames, write_tar,
 };
