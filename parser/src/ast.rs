@@ -100,6 +100,8 @@ pub struct Stage {
     pub from_span: Span,
     /// The physical lines of the FROM.
     pub lines: LineRange,
+    /// Whether a line of only blanks stands inside a continuation of the FROM.
+    pub has_empty_continuation: bool,
     /// The instructions after the FROM, in order.
     pub instructions: Vec<Instruction>,
     /// From the FROM to the end of the last instruction.

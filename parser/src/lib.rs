@@ -28,13 +28,25 @@ mod ast;
 mod boolean;
 mod check;
 pub mod codes;
+mod csv;
 mod diagnostic;
-pub mod expand;
+mod duration;
+mod expand;
+mod flags;
+mod heredoc;
+mod instruction;
+mod json;
+mod keyword;
+mod lines;
 mod mount;
+mod name;
 mod parse;
 mod rule;
 mod source;
 mod span;
+mod suggest;
+mod syntax;
+mod words;
 
 pub use ast::{
     Add, ArgDeclaration, Copy, CopySource, Device, Directives, Dockerfile, Escape, Form, Healthcheck,
@@ -44,6 +56,7 @@ pub use ast::{
 pub use boolean::parse_bool;
 pub use check::{CheckSettings, CheckSettingsError, RuleSet};
 pub use diagnostic::{Diagnostic, Edit, Label, Severity};
+pub use duration::parse_duration;
 pub use expand::{ExpandError, Expander, Expansion, Names};
 pub use mount::{
     BindMount, CacheMount, FileOwner, Mount, MountOption, MountSpec, SecretMount, Sharing, SshMount, TmpfsMount,
@@ -52,3 +65,5 @@ pub use parse::{ParseOptions, Parsed, parse, parse_onbuild};
 pub use rule::Rule;
 pub use source::SourceText;
 pub use span::{LineRange, Span, Spanned};
+pub use suggest::suggest;
+pub use syntax::{COVERED_MINOR, Frontend};

@@ -1,6 +1,9 @@
 //! `RUN --mount` (dockerfile.md §13.3).
 
 use crate::ast::Word;
+use crate::codes;
+use crate::csv;
+use crate::diagnostic::Diagnostic;
 use crate::span::{Span, Spanned};
 
 mod resolve;
@@ -135,6 +138,38 @@ pub enum Sharing {
 }
 
 impl Mount {
+    /// Splits the value of the flag into fields; types and keys are checked after expansion.
+    pub(crate) fn parse(value: &Word) -> Result<Self, Diagnostic> {
+        let fields = csv::split(&value.raw).map_err(|error| {
+            let help = "separate key=value pairs by commas; put a pair that holds a comma in escaped double quotes";
+            let message = format!("failed to parse csv mounts: {error}");
+            Diagnostic::error(codes::MOUNT_CSV, message, value.span).with_help(help)
+        })?;
+        // Offsets are only right where the value stands in one piece in the text.
+        let is_exact = value.span.len() == value.raw.len();
+        let place = |start: usize, end: usize| {
+            if is_exact { Span::new(value.span.start + start, value.span.start + end) } else { value.span }
+        };
+        let options = fields.into_iter().map(|field| {
+            let (start, end) = (field.range.start, field.range.end);
+            let whole = place(start, end);
+            let quote = usize::from(field.is_quoted);
+            match field.text.split_once('=') {
+                Some((key, text)) => {
+                    let at = start + quote + key.len();
+                    let key = Spanned::new(key.to_lowercase(), place(start + quote, at));
+                    let text =
+                        Word { raw: text.to_owned(), span: place(at + 1, end.saturating_sub(quote).max(at + 1)) };
+                    MountOption { key, value: Some(text), field: field.text }
+                }
+                None => {
+                    MountOption { key: Spanned::new(field.text.to_lowercase(), whole), value: None, field: field.text }
+                }
+            }
+        });
+        Ok(Self { options: options.collect(), span: value.span })
+    }
+
     /// Gives the value of `from`, which only global ARGs may expand, so that the stage graph is static
     /// (dockerfile.md §8.3). The last one counts.
     pub fn from(&self) -> Option<&Word> {

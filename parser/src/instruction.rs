@@ -1,0 +1,281 @@
+//! From a logical line to an instruction (dockerfile.md §4, §13).
+
+use std::ops::Range;
+
+use crate::ast::{Escape, Heredoc, Instruction, InstructionKind, Onbuild, Word};
+use crate::codes;
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::flags::{FlagSpec, FlagWords, Flags};
+use crate::json::{self, JsonArray};
+use crate::keyword::Keyword;
+use crate::lines::LogicalLine;
+use crate::span::{Span, Spanned};
+use crate::suggest::suggest;
+use crate::words::{is_blank, split_once_blank};
+
+mod commands;
+mod files;
+mod from;
+mod settings;
+
+pub(crate) use from::From;
+
+/// Keyword, flags and arguments of a line, not yet understood.
+#[derive(Debug)]
+pub(crate) struct Head<'a> {
+    pub(crate) word: Range<usize>,
+    pub(crate) keyword: Option<Keyword>,
+    flags: FlagWords<'a>,
+    arguments: Range<usize>,
+    json: JsonArray,
+}
+
+impl<'a> Head<'a> {
+    /// Splits `range` of the text.
+    pub(crate) fn read(text: &'a str, range: Range<usize>, escape: Escape) -> Self {
+        let bytes = text.as_bytes();
+        let mut end = range.start;
+        while end < range.end && !is_blank(bytes[end]) {
+            end += 1;
+        }
+        let word = range.start..end;
+        let keyword = Keyword::find(&text[word.clone()]);
+        let flags = FlagWords::scan(text, end, range.end, escape);
+        let arguments = trim(text, flags.rest..range.end);
+        let json = match keyword {
+            Some(Keyword::Healthcheck) => {
+                let (_, rest) = split_once_blank(text, arguments.clone());
+                rest.map_or(JsonArray::No, |rest| json::read_array(text, rest))
+            }
+            Some(
+                Keyword::Add
+                | Keyword::Cmd
+                | Keyword::Copy
+                | Keyword::Entrypoint
+                | Keyword::Run
+                | Keyword::Shell
+                | Keyword::Volume,
+            ) => json::read_array(text, arguments.clone()),
+            _ => JsonArray::No,
+        };
+        Self { word, keyword, flags, arguments, json }
+    }
+
+    /// Gives the head of the nested instruction of ONBUILD.
+    pub(crate) fn nested(&self, text: &'a str, escape: Escape) -> Option<Self> {
+        let is_onbuild = self.keyword == Some(Keyword::Onbuild) && !self.arguments.is_empty();
+        is_onbuild.then(|| Self::read(text, self.arguments.clone(), escape))
+    }
+
+    /// Says whether here-docs may start on the line.
+    pub(crate) fn takes_heredocs(&self) -> bool {
+        self.json == JsonArray::No && self.keyword.is_some_and(Keyword::takes_heredocs)
+    }
+}
+
+/// What a line turned out to be.
+#[derive(Debug)]
+pub(crate) enum Statement {
+    From(From),
+    Other(InstructionKind),
+}
+
+/// Everything the parsers of the instructions need.
+pub(crate) struct Scope<'a> {
+    line: &'a LogicalLine<'a>,
+    escape: Escape,
+    name: &'static str,
+    flags: &'a FlagWords<'a>,
+    arguments: Range<usize>,
+    json: &'a JsonArray,
+    heredocs: Vec<Heredoc>,
+    statement: Span,
+    out: &'a mut Vec<Diagnostic>,
+}
+
+/// Understands a line; what is wrong with it goes to `out`.
+pub(crate) fn read_statement(
+    line: &LogicalLine<'_>,
+    head: &Head<'_>,
+    heredocs: Vec<Heredoc>,
+    escape: Escape,
+    out: &mut Vec<Diagnostic>,
+) -> Statement {
+    let text = &line.text;
+    let word = &text[head.word.clone()];
+    let statement = line.span(head.word.start, head.arguments.end.max(head.word.end));
+    let Some(keyword) = head.keyword else {
+        out.push(unknown_instruction(word, line.span(head.word.start, head.word.end)));
+        return Statement::Other(unknown(line, head));
+    };
+    let mut scope = Scope {
+        line,
+        escape,
+        name: keyword.name(),
+        flags: &head.flags,
+        arguments: head.arguments.clone(),
+        json: &head.json,
+        heredocs,
+        statement,
+        out,
+    };
+    if let JsonArray::NotStrings(range) = scope.json {
+        let span = line.span(range.start, range.end);
+        let message = "when using JSON array syntax, arrays must be comprised of strings only";
+        scope.report(Diagnostic::error(codes::JSON_NOT_STRINGS, message, span).with_help("put the value in quotes"));
+        return Statement::Other(unknown(line, head));
+    }
+    let kind = match keyword {
+        Keyword::From => return Statement::From(scope.read_from()),
+        Keyword::Onbuild => scope.read_onbuild(),
+        Keyword::Arg => scope.read_arg(),
+        Keyword::Env => scope.read_pairs().map(InstructionKind::Env),
+        Keyword::Label => scope.read_pairs().map(InstructionKind::Label),
+        Keyword::Run => scope.read_run(),
+        Keyword::Copy => scope.read_copy(),
+        Keyword::Add => scope.read_add(),
+        Keyword::Workdir => scope.read_single().map(InstructionKind::Workdir),
+        Keyword::User => scope.read_single().map(InstructionKind::User),
+        Keyword::Stopsignal => scope.read_stopsignal(),
+        Keyword::Maintainer => scope.read_maintainer(),
+        Keyword::Expose => scope.read_expose(),
+        Keyword::Volume => scope.read_volume(),
+        Keyword::Cmd => Some(InstructionKind::Cmd(scope.read_command())),
+        Keyword::Entrypoint => Some(InstructionKind::Entrypoint(scope.read_command())),
+        Keyword::Shell => scope.read_shell(),
+        Keyword::Healthcheck => scope.read_healthcheck(),
+    };
+    Statement::Other(kind.unwrap_or_else(|| unknown(line, head)))
+}
+
+fn unknown(line: &LogicalLine<'_>, head: &Head<'_>) -> InstructionKind {
+    let (start, end) = (head.arguments.start, head.arguments.end);
+    InstructionKind::Unknown(Spanned::new(line.text[start..end].to_owned(), line.span(start, end)))
+}
+
+fn unknown_instruction(word: &str, span: Span) -> Diagnostic {
+    let shown: String = word.chars().take(100).collect();
+    let made =
+        |hint: &str| Diagnostic::error(codes::UNKNOWN_INSTRUCTION, format!("unknown instruction: {shown}{hint}"), span);
+    let upper = word.to_uppercase();
+    match suggest(&upper, Keyword::names()) {
+        Some(near) => {
+            let near = if word == word.to_lowercase() { near.to_lowercase() } else { near.to_owned() };
+            made(&format!(" (did you mean {near}?)")).with_fix(span, near)
+        }
+        None => made("").with_help(
+            "a line starts with a keyword; to continue the line before, end that with the escape character, or use a \
+             here-document",
+        ),
+    }
+}
+
+impl<'a> Scope<'a> {
+    fn report(&mut self, diagnostic: Diagnostic) {
+        self.out.push(diagnostic);
+    }
+
+    fn text(&self) -> &'a str {
+        &self.line.text
+    }
+
+    fn word(&self, range: Range<usize>) -> Word {
+        Word { span: self.line.span(range.start, range.end), raw: self.line.text[range].to_owned() }
+    }
+
+    fn spanned(&self, range: Range<usize>) -> Spanned<String> {
+        let word = self.word(range);
+        Spanned::new(word.raw, word.span)
+    }
+
+    fn read_flags(&mut self, known: &[FlagSpec]) -> Flags {
+        self.flags.read(self.line, known, self.out)
+    }
+
+    /// Warns of flags that the reference drops without a word (dockerfile.md §4.3).
+    fn drop_flags(&mut self) {
+        if let Some(span) = self.flags.span(self.line) {
+            let message = format!("{} takes no flags: they are ignored", self.name);
+            self.report(Diagnostic::warning(codes::FLAGS_IGNORED, message, span).with_help("remove them"));
+        }
+    }
+
+    fn missing_arguments(&mut self, wanted: &str, help: &str) {
+        let message = format!("{} requires {wanted}", self.name);
+        self.report(Diagnostic::error(codes::MISSING_ARGUMENTS, message, self.statement).with_help(help));
+    }
+
+    fn read_onbuild(&mut self) -> Option<InstructionKind> {
+        self.read_flags(&[]);
+        let text = self.text();
+        if self.arguments.is_empty() {
+            self.missing_arguments("at least one argument", "write ONBUILD INSTRUCTION, as in ONBUILD COPY . /app");
+            return None;
+        }
+        let head = Head::read(text, self.arguments.clone(), self.escape);
+        let span = self.line.span(head.word.start, head.word.end);
+        match head.keyword {
+            Some(Keyword::Onbuild) => {
+                let message = "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed";
+                let help = "write ONBUILD once; a trigger runs in the next build only";
+                self.report(Diagnostic::error(codes::ONBUILD_CHAIN, message, span).with_help(help));
+                return None;
+            }
+            Some(keyword @ (Keyword::From | Keyword::Maintainer)) => {
+                let message = format!("{} isn't allowed as an ONBUILD trigger", keyword.name());
+                let help = "a trigger is an instruction that may stand inside a stage";
+                self.report(Diagnostic::error(codes::ONBUILD_TRIGGER, message, span).with_help(help));
+                return None;
+            }
+            _ => {}
+        }
+        let heredocs = std::mem::take(&mut self.heredocs);
+        // The reference keeps the blanks at the end of the text.
+        let mut trigger = text[self.arguments.start..].to_owned();
+        for heredoc in &heredocs {
+            trigger.push('\n');
+            trigger.push_str(&String::from_utf8_lossy(&heredoc.body));
+            trigger.push_str(&heredoc.name);
+        }
+        let statement = self.line.span(head.word.start, head.arguments.end.max(head.word.end));
+        let docs_end = heredocs.last().map_or(statement.end, |heredoc| heredoc.span.end.max(statement.end));
+        let mut problems = Vec::new();
+        let nested = read_statement(self.line, &head, heredocs, self.escape, &mut problems);
+        let Statement::Other(kind) = nested else { return None };
+        self.out.extend(problems.into_iter().map(soften));
+        let instruction = Instruction {
+            keyword: self.spanned(head.word),
+            kind,
+            span: Span::new(statement.start, docs_end),
+            lines: self.line.lines,
+            docs: Vec::new(),
+            check_overrides: None,
+            original: text[self.arguments.clone()].to_owned(),
+            has_empty_continuation: false,
+        };
+        Some(InstructionKind::Onbuild(Onbuild { trigger, instruction: Box::new(instruction) }))
+    }
+}
+
+/// Makes a warning of an error that only the build of a child image meets.
+///
+/// The reference checks a trigger's words when it stores it, but its flags and arguments only when it runs.
+fn soften(mut diagnostic: Diagnostic) -> Diagnostic {
+    let is_checked_at_once = matches!(
+        diagnostic.code,
+        codes::JSON_NOT_STRINGS | codes::PAIR_WITHOUT_EQUALS | codes::PAIR_WITHOUT_VALUE | codes::HEREDOC_DELIMITER
+    );
+    if diagnostic.is_error() && !is_checked_at_once {
+        diagnostic.severity = Severity::Warning;
+        diagnostic.message = format!("this trigger fails when it runs: {}", diagnostic.message);
+    }
+    diagnostic
+}
+
+/// Gives the range without whitespace at its ends.
+pub(crate) fn trim(text: &str, range: Range<usize>) -> Range<usize> {
+    let part = &text[range.clone()];
+    let start = range.end - part.trim_start().len();
+    let end = range.start + part.trim_end().len();
+    start..end.max(start)
+}

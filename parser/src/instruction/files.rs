@@ -1,0 +1,140 @@
+//! COPY and ADD (dockerfile.md §13.5).
+
+use super::Scope;
+use crate::ast::{Add, Copy, CopySource, Heredoc, InstructionKind, Word};
+use crate::codes;
+use crate::diagnostic::Diagnostic;
+use crate::flags::{FlagKind, FlagSpec, Flags};
+use crate::heredoc::HeredocStart;
+use crate::json::JsonArray;
+use crate::span::Span;
+use crate::words::split_blanks;
+
+static COPY_FLAGS: &[FlagSpec] = &[
+    ("from", FlagKind::String),
+    ("chown", FlagKind::String),
+    ("chmod", FlagKind::String),
+    ("link", FlagKind::Bool),
+    ("exclude", FlagKind::List),
+    ("parents", FlagKind::Bool),
+];
+
+static ADD_FLAGS: &[FlagSpec] = &[
+    ("chown", FlagKind::String),
+    ("chmod", FlagKind::String),
+    ("link", FlagKind::Bool),
+    ("exclude", FlagKind::List),
+    ("parents", FlagKind::Bool),
+    ("keep-git-dir", FlagKind::Bool),
+    ("checksum", FlagKind::String),
+    ("unpack", FlagKind::Bool),
+];
+
+impl Scope<'_> {
+    pub(super) fn read_copy(&mut self) -> Option<InstructionKind> {
+        let flags = self.read_flags(COPY_FLAGS);
+        self.read_transfer(&flags).map(InstructionKind::Copy)
+    }
+
+    pub(super) fn read_add(&mut self) -> Option<InstructionKind> {
+        let flags = self.read_flags(ADD_FLAGS);
+        let copy = self.read_transfer(&flags)?;
+        let given = |name| flags.find(name).map(|flag| flag.is_true);
+        Some(InstructionKind::Add(Add {
+            copy,
+            keep_git_dir: given("keep-git-dir"),
+            checksum: flags.word("checksum"),
+            unpack: given("unpack"),
+        }))
+    }
+
+    fn read_transfer(&mut self, flags: &Flags) -> Option<Copy> {
+        let mut words = self.read_paths();
+        if words.len() < 2 {
+            let count = if words.is_empty() { "none" } else { "only one" };
+            let wanted =
+                format!("at least two arguments, but {count} was provided. Destination could not be determined");
+            let help = format!("write {} SOURCE DESTINATION", self.name);
+            self.missing_arguments(&wanted, &help);
+            return None;
+        }
+        let dest = words.pop()?;
+        let is_json = matches!(self.json, JsonArray::Strings(_));
+        let start_of = |word: &Word| HeredocStart::parse(&word.raw).ok().flatten().filter(|_| !is_json);
+        if start_of(&dest).is_some() {
+            let message = format!("{} cannot accept a heredoc as a destination", self.name);
+            let help = "name the file or directory after the here-document";
+            self.report(Diagnostic::error(codes::HEREDOC_DESTINATION, message, dest.span).with_help(help));
+            return None;
+        }
+        let mut sources = Vec::with_capacity(words.len());
+        let mut has_heredoc = false;
+        for word in words {
+            let Some(start) = start_of(&word) else {
+                sources.push(CopySource::Word(word));
+                continue;
+            };
+            has_heredoc = true;
+            // Of two here-docs with one name the reference takes the later body for both.
+            let found = self.heredocs.iter().rev().find(|heredoc| heredoc.name == start.name);
+            let mut heredoc = match found {
+                Some(heredoc) => heredoc.clone(),
+                None => self.heredoc_without_body(start, &word),
+            };
+            heredoc.word = word;
+            sources.push(CopySource::Heredoc(heredoc));
+        }
+        self.check_unused_heredocs(has_heredoc);
+        Some(Copy {
+            sources,
+            dest,
+            from: flags.word("from"),
+            chown: flags.word("chown"),
+            chmod: flags.word("chmod"),
+            link: flags.is_true("link"),
+            parents: flags.is_true("parents"),
+            exclude: flags.all("exclude").map(|flag| flag.value.clone()).collect(),
+        })
+    }
+
+    fn heredoc_without_body(&mut self, start: HeredocStart, word: &Word) -> Heredoc {
+        let message = format!("the here-document {} is empty: a quote on the line is not closed", word.raw);
+        let help = "close the quote, or write the arguments as a JSON array";
+        self.report(Diagnostic::warning(codes::HEREDOC_WITHOUT_BODY, message, word.span).with_help(help));
+        Heredoc {
+            name: start.name,
+            word: word.clone(),
+            expand: start.expand,
+            strip_tabs: start.strip_tabs,
+            fd: start.fd,
+            body: Vec::new(),
+            span: Span::at(self.statement.end),
+        }
+    }
+
+    /// The arguments are split first, so that `<< EOF` names two files (dockerfile.md §6.7).
+    fn check_unused_heredocs(&mut self, has_heredoc: bool) {
+        if has_heredoc {
+            return;
+        }
+        let Some(unused) = self.heredocs.first().cloned() else { return };
+        let message = format!(
+            "{} looks for files here, not for a here-document: write <<{} without a space",
+            self.name, unused.name
+        );
+        let help = "the lines up to the delimiter are dropped";
+        let made = Diagnostic::warning(codes::HEREDOC_WITH_SPACE, message, unused.word.span).with_help(help);
+        let fix: String = unused.word.raw.chars().filter(|c| !c.is_whitespace()).collect();
+        self.report(made.with_fix(unused.word.span, fix));
+    }
+
+    fn read_paths(&self) -> Vec<Word> {
+        if let JsonArray::Strings(strings) = self.json {
+            let words = strings
+                .iter()
+                .map(|(value, range)| Word { raw: value.clone(), span: self.line.span(range.start, range.end) });
+            return words.collect();
+        }
+        split_blanks(self.text(), self.arguments.clone()).into_iter().map(|word| self.word(word)).collect()
+    }
+}
