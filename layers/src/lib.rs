@@ -38,6 +38,7 @@ mod platform_matcher;
 mod reference;
 mod sys;
 mod tar;
+mod rootfs;
 mod time;
 
 pub use archive::Archive;
@@ -65,4 +66,5 @@ pub use reference::{Reference, ReferenceError};
 pub use tar::{
     ArchiveEntry, ArchiveEntryKind, ArchiveReader, LayerReader, Limits, TarSummary, WhiteoutNames, write_tar,
 };
+pub use rootfs::{Resolved, Rootfs, Walk};
 pub use time::Timestamp;
