@@ -72,11 +72,17 @@ impl Rootfs {
     /// The content of the regular file at a path, through a hard link to its file; `None` where there is no such file.
     /// Symbolic links are not followed.
     pub fn file_content(&self, path: &ImagePath) -> Option<&FileContent> {
-        let (layer, entry) = self.find(path)?;
-        match &self.linked(layer, entry)?.kind {
+        match &self.file_entry(path)?.kind {
             EntryKind::File(content) => Some(content),
             _ => None,
         }
+    }
+
+    /// The entry that has the content of the regular file at a path: a hard link's own has none. Names of one file give
+    /// the same entry.
+    pub fn file_entry(&self, path: &ImagePath) -> Option<&Entry> {
+        let (layer, entry) = self.find(path)?;
+        self.linked(layer, entry).filter(|entry| matches!(entry.kind, EntryKind::File(_)))
     }
 
     /// Reads a whole file of at most `limit` bytes, links followed inside the root. `None` where nothing is there.
