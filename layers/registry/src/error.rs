@@ -77,6 +77,8 @@ pub enum Error {
         wanted: String,
         /// The platforms its index lists.
         offered: Vec<String>,
+        /// What may help.
+        help: String,
     },
     /// A file of the client's configuration cannot be used.
     #[error("{0}")]
@@ -121,7 +123,7 @@ impl Error {
             | Self::Certificate(failed)
             | Self::Status(failed)
             | Self::BadAnswer(failed) => failed.help.as_deref(),
-            Self::NoPlatform { .. } => Some("choose one of these with --platform, or another image or tag"),
+            Self::NoPlatform { help, .. } => Some(help),
             _ => None,
         }
     }

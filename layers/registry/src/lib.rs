@@ -14,8 +14,27 @@
 //! - Credentials go to the host and port they belong to, and appear in no message.
 //! - A push is done only when the registry confirmed the digest.
 
+mod auth;
+mod cause;
+mod client;
+mod credentials;
+mod download;
 mod error;
 mod options;
+mod pull;
+mod push;
+mod reply;
+mod resolve;
+mod retry;
+mod sink;
+mod target;
+mod tls;
+mod transport;
+mod upload;
 
+pub use client::Client;
+pub use download::{Download, DownloadRequest, Validators};
 pub use error::{Error, Failed, Place, Result};
 pub use options::{ClientOptions, Credential, CredentialSource, ForeignUrls, Limits, Proxies, Secret};
+pub use push::{ImagePush, Pushed};
+pub use resolve::Resolved;
