@@ -1,1 +1,39 @@
-//! Placeholder.
+//! What strake keeps on a machine, and how layers become directories that a step can run in.
+//!
+//! # Owns
+//! The [`Store`]: its layout, its index, locks, leases, cache mounts and pruning. Trees, which are layers written out
+//! as directories; writable snapshots over them; and finding out what a step changed.
+//!
+//! # Depends on
+//! `strake-layers` only. It knows nothing of Dockerfiles, cache keys (records are opaque), registries and processes.
+//!
+//! # Invariants
+//! - Nothing is visible in the store before it is whole: made beside, then renamed.
+//! - Whatever a killed process leaves has no held lock, and the next start removes it, mounts first.
+//! - A tree holds exactly what its layer's entries say; it is never written again.
+//! - Nothing below a store's directories is ever reached by following a link of an image.
+
+mod apply;
+mod cache_mount;
+mod changes;
+mod commit;
+mod copy;
+mod error;
+mod lock;
+mod overlay;
+mod scan;
+mod snapshot;
+mod store;
+mod stubs;
+mod sys;
+mod trees;
+
+pub use cache_mount::{CacheMount, CacheRequest, CacheSeed, Sharing};
+pub use copy::CopySnapshotter;
+pub use error::{Error, Result};
+pub use overlay::OverlaySnapshotter;
+pub use snapshot::{Access, ActiveSnapshot, Mount, MountKind, MountTarget, Snapshotter, Stack, TargetKind, Tree};
+pub use store::{
+    DiskUsage, Durability, ImageRecord, KeptEntries, KeyLock, Lease, PruneOptions, PruneReport, Record, Store,
+    StoreOptions,
+};

@@ -1,0 +1,169 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use strake_layers::{ImagePath, Metadata, Rootfs};
+
+use crate::apply::{Placing, Target};
+use crate::lock::{FileLock, LockMode, Waiting};
+use crate::store::{Store, write_whole};
+use crate::{Error, Result, sys};
+
+/// How steps share a cache mount (dockerfile.md §13.3, linux.md §1.7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Sharing {
+    /// All steps see one directory at once.
+    Shared,
+    /// Each step takes an idle instance or makes a new one.
+    Private,
+    /// One step at a time has the one instance.
+    Locked,
+}
+
+/// What cache mount a step wants.
+#[derive(Clone, Debug)]
+pub struct CacheRequest {
+    /// Keeps the caches of different users of a store apart.
+    pub namespace: String,
+    /// The cache's id.
+    pub id: String,
+    /// How it is shared.
+    pub sharing: Sharing,
+    /// Permission bits of a new instance.
+    pub mode: u32,
+    /// Owner of a new instance.
+    pub uid: u32,
+    /// Group of a new instance.
+    pub gid: u32,
+    /// What a new instance holds at first: a directory of a root file system.
+    pub seed: Option<CacheSeed>,
+}
+
+/// The first content of a cache mount.
+#[derive(Clone, Debug)]
+pub struct CacheSeed {
+    /// Tells one seed from another: caches with different seeds are different caches.
+    pub identity: [u8; 32],
+    /// The root file system (`from=`).
+    pub rootfs: Arc<Rootfs>,
+    /// The directory in it (`source=`), resolved.
+    pub source: ImagePath,
+}
+
+/// An instance of a cache mount, held until dropped.
+#[derive(Debug)]
+pub struct CacheMount {
+    path: PathBuf,
+    _lock: FileLock,
+}
+
+impl CacheMount {
+    /// The directory to mount.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Store {
+    /// Takes an instance of a cache mount, waiting where sharing demands it.
+    pub fn cache_mount(&self, request: &CacheRequest) -> Result<CacheMount> {
+        // An id is never a path (linux.md §4.1).
+        let mut hasher = blake3::Hasher::new();
+        for part in [request.namespace.as_bytes(), request.id.as_bytes()] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        hasher.update(request.seed.as_ref().map_or(&[][..], |seed| &seed.identity));
+        let folder = self.layout.path("caches").join(hasher.finalize().to_hex().as_str());
+        fs::create_dir_all(&folder).map_err(|e| Error::host("make directory", &folder, e))?;
+        match request.sharing {
+            Sharing::Shared => self.take_first(&folder, LockMode::Shared, request),
+            Sharing::Locked => self.take_first(&folder, LockMode::Exclusive, request),
+            Sharing::Private => self.take_idle(&folder, request),
+        }
+    }
+
+    fn take_first(&self, folder: &Path, mode: LockMode, request: &CacheRequest) -> Result<CacheMount> {
+        let what = format!("the cache mount {} that another step holds", request.id);
+        let waiting = Waiting { cancel: &self.options.cancel, notices: &self.options.notices, what: &what };
+        let instance = folder.join("0");
+        loop {
+            self.make_instance(&instance, request)?;
+            let lock = match FileLock::acquire(&instance.join("lock"), mode, &waiting) {
+                Ok(lock) => lock,
+                // It was pruned between the two calls.
+                Err(error) if error.is_not_found() => continue,
+                Err(error) => return Err(error),
+            };
+            if let Some(mount) = taken(&instance, lock)? {
+                return Ok(mount);
+            }
+        }
+    }
+
+    fn take_idle(&self, folder: &Path, request: &CacheRequest) -> Result<CacheMount> {
+        for number in 0_u32.. {
+            let instance = folder.join(number.to_string());
+            self.make_instance(&instance, request)?;
+            match FileLock::try_acquire(&instance.join("lock"), LockMode::Exclusive) {
+                Ok(Some(lock)) => {
+                    if let Some(mount) = taken(&instance, lock)? {
+                        return Ok(mount);
+                    }
+                }
+                Ok(None) => {}
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::Internal("no number is left for a cache mount".into()))
+    }
+
+    /// Makes an instance where there is none. It appears by a rename, so whoever sees it sees its seed whole.
+    fn make_instance(&self, instance: &Path, request: &CacheRequest) -> Result<()> {
+        if instance.exists() {
+            return Ok(());
+        }
+        let scratch = self.scratch()?;
+        let new = scratch.path().join("instance");
+        let data = new.join("data");
+        fs::create_dir_all(&data).map_err(|e| Error::host("make directory", &data, e))?;
+        let mut meta = Metadata { mode: request.mode, uid: request.uid, gid: request.gid, ..Metadata::default() };
+        if let Some(seed) = &request.seed {
+            let mut entries = Vec::new();
+            for entry in seed.rootfs.walk(&seed.source) {
+                if let Some(path) = entry.path.strip_prefix(&seed.source) {
+                    let mut entry = entry.clone();
+                    entry.path = path;
+                    entries.push(entry);
+                }
+            }
+            Target::merged(&data, &self.options).apply(&entries, &Placing::Copy)?;
+        }
+        meta.mtime.seconds = crate::store::now();
+        let mut writer = sys::TreeWriter::new(&data).map_err(|e| Error::host("open", &data, e))?;
+        writer.directory(&ImagePath::root(), Some(&meta)).map_err(|e| Error::host("prepare", &data, e))?;
+        writer.finish().map_err(|e| Error::host("prepare", &data, e))?;
+        write_whole(&new.join("name"), request.id.as_bytes())?;
+        write_whole(&new.join("lock"), b"")?;
+        match fs::rename(&new, instance) {
+            Ok(()) => Ok(()),
+            // Another step was faster.
+            Err(_) if instance.join("data").is_dir() => Ok(()),
+            Err(error) => Err(Error::host("make cache mount", instance, error)),
+        }
+    }
+}
+
+/// The mount of a locked instance; `None` if it was pruned before the lock was had.
+fn taken(instance: &Path, lock: FileLock) -> Result<Option<CacheMount>> {
+    let path = instance.join("data");
+    let Ok(file) = fs::File::open(instance) else { return Ok(None) };
+    if !path.is_dir() {
+        return Ok(None);
+    }
+    // The time of last use, for pruning.
+    drop(file.set_modified(SystemTime::now()));
+    Ok(Some(CacheMount { path, _lock: lock }))
+}

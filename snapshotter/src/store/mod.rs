@@ -1,0 +1,160 @@
+//! The store: everything strake keeps on a machine, shared by any number of processes without a daemon.
+
+mod entries;
+mod images;
+mod index;
+mod layout;
+mod lease;
+mod prune;
+mod records;
+mod recovery;
+mod scratch;
+mod trash;
+
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use strake_layers::{BlobStore, Cancel, NoticeSink};
+
+use crate::lock::{FileLock, LockMode, Waiting};
+use crate::{Error, Result, sys};
+
+pub use entries::KeptEntries;
+pub use images::ImageRecord;
+pub use lease::Lease;
+pub use prune::{DiskUsage, PruneOptions, PruneReport};
+pub use records::Record;
+
+pub(crate) use entries::relocate;
+pub(crate) use layout::{Layout, write_whole};
+pub(crate) use scratch::Scratch;
+pub(crate) use trash::Trash;
+
+use index::Index;
+
+/// How much a loss of power may cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// [`Store::sync`] waits for the disk; what it covered survives.
+    #[default]
+    Batch,
+    /// Nothing waits for the disk: right for machines that live for one build.
+    None,
+}
+
+/// What a store is opened with.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// Ends waiting.
+    pub cancel: Cancel,
+    /// Where warnings go.
+    pub notices: NoticeSink,
+    /// How much a loss of power may cost.
+    pub durability: Durability,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self { cancel: Cancel::new(), notices: NoticeSink::silent(), durability: Durability::Batch }
+    }
+}
+
+/// The store of one root directory (linux.md §4.1).
+#[derive(Debug)]
+pub struct Store {
+    pub(crate) layout: Layout,
+    pub(crate) index: Index,
+    pub(crate) options: StoreOptions,
+    pub(crate) trash: Trash,
+    blobs: BlobStore,
+    /// Held shared as long as the store is open; whoever gets it exclusively is alone.
+    _lock: FileLock,
+}
+
+/// The right to execute the step of one key: nobody else, in this or another process, has it meanwhile.
+#[derive(Debug)]
+pub struct KeyLock(#[expect(dead_code, reason = "held for its drop")] FileLock);
+
+impl Store {
+    /// Opens the store at `root`, making it where there is none, and clears away what dead processes left.
+    pub fn open(root: &Path, options: StoreOptions) -> Result<Self> {
+        let layout = Layout::open(root)?;
+        let lock_path = layout.path("lock");
+        let (lock, is_alone) = match FileLock::try_acquire(&lock_path, LockMode::Exclusive)? {
+            Some(lock) => (lock, true),
+            None => {
+                let what = format!("another process that works on the store {}", root.display());
+                let waiting = Waiting { cancel: &options.cancel, notices: &options.notices, what: &what };
+                (FileLock::acquire(&lock_path, LockMode::Shared, &waiting)?, false)
+            }
+        };
+        let trash = Trash::open(layout.path("trash"));
+        recovery::sweep(&layout, &trash, is_alone)?;
+        let index_path = layout.path("index.sqlite");
+        let index = match Index::open(&index_path, options.durability) {
+            Err(error) if is_alone && index::is_damaged(&error) => {
+                options.notices.warn(format!("{error}: it was thrown away, so cached steps run again"));
+                for suffix in ["", "-wal", "-shm"] {
+                    trash.discard(&layout.path(&format!("index.sqlite{suffix}")));
+                }
+                Index::open(&index_path, options.durability)?
+            }
+            outcome => outcome?,
+        };
+        let blobs = BlobStore::open(root)?;
+        if is_alone {
+            lock.share(&lock_path)?;
+        }
+        Ok(Self { layout, index, options, trash, blobs, _lock: lock })
+    }
+
+    /// The store's root directory.
+    pub fn root(&self) -> &Path {
+        self.layout.root()
+    }
+
+    /// The blobs. What a build takes from here it announces by [`Store::use_blob`].
+    pub fn blobs(&self) -> &BlobStore {
+        &self.blobs
+    }
+
+    /// The file in which the stat data of a build context are kept (linux.md §5.3).
+    pub fn context_path(&self, context: &[u8; 32]) -> PathBuf {
+        self.layout.path("ctx").join(format!("{}.stat", data_encoding::HEXLOWER.encode(context)))
+    }
+
+    /// Waits until nobody else executes the step of `key`, then keeps others from it until the lock is dropped.
+    pub fn lock_key(&self, key: &[u8; 32]) -> Result<KeyLock> {
+        let path = self.layout.path("locks").join(data_encoding::HEXLOWER.encode(key));
+        let waiting = self.waiting("an equal step that is being executed elsewhere");
+        FileLock::acquire(&path, LockMode::Exclusive, &waiting).map(KeyLock)
+    }
+
+    /// Waits until what was written so far is on the disk. Called once at the end of a build.
+    pub fn sync(&self) -> Result<()> {
+        if self.options.durability == Durability::None {
+            return Ok(());
+        }
+        sys::sync_file_system(self.root()).map_err(|e| Error::host("sync", self.root(), e))
+    }
+
+    /// Makes a folder below `tmp` for the caller alone.
+    pub(crate) fn scratch(&self) -> Result<Scratch> {
+        Scratch::make(&self.layout.path("tmp"), self.trash.clone())
+    }
+
+    /// Makes a folder below `uppers` for a step.
+    pub(crate) fn upper(&self) -> Result<Scratch> {
+        Scratch::make(&self.layout.path("uppers"), self.trash.clone())
+    }
+
+    pub(crate) fn waiting<'a>(&'a self, what: &'a str) -> Waiting<'a> {
+        Waiting { cancel: &self.options.cancel, notices: &self.options.notices, what }
+    }
+}
+
+/// Seconds since 1970, for times of last use only: they never reach a result.
+pub(crate) fn now() -> i64 {
+    let elapsed = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,15 @@
+//! What differs from host to host: writing trees by directory descriptors, owners, mounts.
+
+mod linux;
+mod other;
+
+#[cfg(target_os = "linux")]
+pub(crate) use linux::{
+    TreeWriter, disk_size, foreign_owner, is_privileged, make_private, open_up, read_xattrs, relative_path,
+    remove_xattrs, sync_file_system, unmount_below,
+};
+#[cfg(not(target_os = "linux"))]
+pub(crate) use other::{
+    TreeWriter, disk_size, foreign_owner, is_privileged, make_private, open_up, read_xattrs, relative_path,
+    remove_xattrs, sync_file_system, unmount_below,
+};
