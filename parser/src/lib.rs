@@ -26,18 +26,25 @@
 
 mod ast;
 mod boolean;
+mod byte_size;
 mod check;
+pub mod chmod;
+mod clean;
 pub mod codes;
 mod csv;
 mod diagnostic;
 mod duration;
 mod expand;
 mod flags;
+pub mod git_ref;
+pub mod glob;
 mod heredoc;
+pub mod ignore;
 mod instruction;
 mod json;
 mod keyword;
 mod lines;
+pub mod lint;
 mod mount;
 mod name;
 mod parse;
@@ -46,6 +53,7 @@ mod source;
 mod span;
 mod suggest;
 mod syntax;
+mod wildcard;
 mod words;
 
 pub use ast::{
@@ -54,6 +62,7 @@ pub use ast::{
     Stage, Word,
 };
 pub use boolean::parse_bool;
+pub use byte_size::parse_byte_size;
 pub use check::{CheckSettings, CheckSettingsError, RuleSet};
 pub use diagnostic::{Diagnostic, Edit, Label, Severity};
 pub use duration::parse_duration;

@@ -1,0 +1,112 @@
+//! The build checks that need no more than the tree, and pure helpers for the others (dockerfile.md §18).
+
+use crate::ast::{Dockerfile, Instruction, Stage};
+use crate::check::CheckSettings;
+use crate::diagnostic::Diagnostic;
+use crate::ignore::IgnoreRules;
+use crate::rule::Rule;
+use crate::span::Span;
+
+mod commands;
+mod stages;
+mod style;
+
+/// Collects the warnings that are wanted.
+struct Findings<'a> {
+    settings: &'a CheckSettings,
+    found: Vec<Diagnostic>,
+}
+
+impl Findings<'_> {
+    /// Adds a warning unless its rule is off, for the file or for the instruction.
+    fn add(&mut self, overrides: Option<&CheckSettings>, rule: Rule, message: String, span: Span) {
+        self.add_with_help(overrides, Diagnostic::lint(rule, message, span));
+    }
+
+    fn add_with_help(&mut self, overrides: Option<&CheckSettings>, diagnostic: Diagnostic) {
+        let Some(rule) = diagnostic.rule else { return };
+        let is_wanted = match overrides {
+            Some(overrides) => self.settings.merged(overrides).enables(rule),
+            None => self.settings.enables(rule),
+        };
+        if is_wanted {
+            self.found.push(diagnostic);
+        }
+    }
+}
+
+/// Runs the checks of the tree, in file order.
+///
+/// Those of the instructions inside a stage are made for the stages of which `is_reachable` says yes by index; the
+/// reference, too, checks what it builds only.
+pub fn check(
+    dockerfile: &Dockerfile,
+    settings: &CheckSettings,
+    is_reachable: &dyn Fn(usize) -> bool,
+) -> Vec<Diagnostic> {
+    let mut findings = Findings { settings, found: Vec::new() };
+    style::check(dockerfile, &mut findings);
+    stages::check(dockerfile, &mut findings);
+    for stage in dockerfile.stages.iter().filter(|stage| is_reachable(stage.index)) {
+        commands::check(dockerfile, stage, &mut findings);
+    }
+    let mut found = findings.found;
+    found.sort_by_key(|diagnostic| diagnostic.span.start);
+    found
+}
+
+/// Says whether a name of ARG or ENV sounds like a secret: one of its words, split at `_`, does, and none says that it
+/// is not one.
+pub fn sounds_secret(name: &str) -> bool {
+    const SECRET: &[&str] =
+        &["apikey", "auth", "credential", "credentials", "key", "password", "pword", "passwd", "secret", "token"];
+    const HARMLESS: &[&str] = &["public", "file", "version"];
+    let has = |list: &[&str]| name.split('_').any(|word| list.iter().any(|known| known.eq_ignore_ascii_case(word)));
+    has(SECRET) && !has(HARMLESS)
+}
+
+/// Says whether CopyIgnoredFile fires for a source: the rules leave it out and take nothing back. The root counts only
+/// when a pattern leaves out all of it.
+pub fn is_ignored_source(rules: &IgnoreRules, path: &str) -> bool {
+    if rules.has_exceptions() {
+        return false;
+    }
+    let cleaned = crate::clean::clean_path(path);
+    let path = cleaned.trim_start_matches('/');
+    if path.is_empty() || path == "." {
+        return rules.rules().iter().any(crate::ignore::IgnoreRule::matches_whole_root);
+    }
+    rules.decide(path).ignored
+}
+
+/// Gives the shell that earlier instructions of the stage, or of the stages below it, set before `end`.
+fn shell_before<'a>(dockerfile: &'a Dockerfile, stage: &'a Stage, end: usize) -> Option<Vec<&'a str>> {
+    let mut stage = stage;
+    let mut end = end;
+    loop {
+        let before = stage.instructions.iter().rev().filter(|instruction| instruction.span.start < end);
+        let found = before.filter_map(shell_of).next();
+        if found.is_some() {
+            return found;
+        }
+        stage = base_stage(dockerfile, stage)?;
+        end = usize::MAX;
+    }
+}
+
+fn shell_of(instruction: &Instruction) -> Option<Vec<&str>> {
+    match &instruction.kind {
+        crate::ast::InstructionKind::Shell(shell) => Some(shell.iter().map(|part| part.value.as_str()).collect()),
+        _ => None,
+    }
+}
+
+/// Gives the earlier stage that a stage is based on.
+fn base_stage<'a>(dockerfile: &'a Dockerfile, stage: &Stage) -> Option<&'a Stage> {
+    let wanted = stage.base.raw.to_lowercase();
+    let earlier = dockerfile.stages.get(..stage.index)?;
+    earlier.iter().rev().find(|other| other.key().is_some_and(|key| key == wanted))
+}
+
+#[cfg(test)]
+mod tests;

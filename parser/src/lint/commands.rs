@@ -1,0 +1,231 @@
+//! Checks of the instructions of a stage.
+
+use super::{Findings, shell_before, sounds_secret};
+use crate::ast::{
+    Copy, CopySource, Dockerfile, Form, Healthcheck, Instruction, InstructionKind, KeyValues, Run, RunHeredocs, Stage,
+    Word,
+};
+use crate::check::CheckSettings;
+use crate::diagnostic::Diagnostic;
+use crate::rule::Rule;
+use crate::span::{Span, Spanned};
+
+pub(super) fn check(dockerfile: &Dockerfile, stage: &Stage, findings: &mut Findings<'_>) {
+    check_repeated(stage, findings);
+    for instruction in &stage.instructions {
+        let overrides = instruction.check_overrides.as_ref();
+        let shell = || shell_before(dockerfile, stage, instruction.span.start);
+        match &instruction.kind {
+            InstructionKind::Env(pairs) => {
+                check_legacy(instruction, pairs, findings);
+                for (name, _) in &pairs.pairs {
+                    check_secret("ENV", &name.raw, name.span, overrides, findings);
+                }
+            }
+            InstructionKind::Label(pairs) => check_legacy(instruction, pairs, findings),
+            InstructionKind::Arg(declared) => {
+                for item in declared {
+                    check_secret("ARG", &item.name.value, item.name.span, overrides, findings);
+                }
+            }
+            InstructionKind::Cmd(form) => check_signal_form("CMD", instruction, form, shell().is_some(), findings),
+            InstructionKind::Entrypoint(form) => {
+                check_signal_form("ENTRYPOINT", instruction, form, shell().is_some(), findings);
+            }
+            InstructionKind::Healthcheck(Healthcheck::Command(command)) => {
+                check_json(&command.command, overrides, findings);
+            }
+            InstructionKind::Volume(words) => check_json_words(words.first(), overrides, findings),
+            InstructionKind::Copy(copy) => check_json_words(first_source(copy), overrides, findings),
+            InstructionKind::Add(add) => check_json_words(first_source(&add.copy), overrides, findings),
+            InstructionKind::Run(run) => {
+                check_json(&run.command, overrides, findings);
+                check_run(instruction, run, &shell().unwrap_or_default(), findings);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Of CMD, ENTRYPOINT and HEALTHCHECK only the last one counts; the earlier one is reported.
+fn check_repeated(stage: &Stage, findings: &mut Findings<'_>) {
+    let mut last: [Option<&Instruction>; 3] = [None; 3];
+    for instruction in &stage.instructions {
+        let (slot, name) = match instruction.kind {
+            InstructionKind::Cmd(_) => (0, "CMD"),
+            InstructionKind::Entrypoint(_) => (1, "ENTRYPOINT"),
+            InstructionKind::Healthcheck(_) => (2, "HEALTHCHECK"),
+            _ => continue,
+        };
+        if let Some(earlier) = last[slot].replace(instruction) {
+            let message = format!(
+                "Multiple {name} instructions should not be used in the same stage because only the last one will be used"
+            );
+            let made = Diagnostic::lint(Rule::MultipleInstructionsDisallowed, message, earlier.span);
+            let made = made.with_label(instruction.keyword.span, "this one is used");
+            findings.add_with_help(instruction.check_overrides.as_ref(), made);
+        }
+    }
+}
+
+fn check_legacy(instruction: &Instruction, pairs: &KeyValues, findings: &mut Findings<'_>) {
+    let Some((name, value)) = pairs.pairs.first().filter(|_| pairs.is_legacy) else { return };
+    let keyword = instruction.keyword.value.to_uppercase();
+    let message = format!("\"{keyword} key=value\" should be used instead of legacy \"{keyword} key value\" format");
+    let made = Diagnostic::lint(Rule::LegacyKeyValueFormat, message, name.span.join(value.span));
+    let is_plain = value.raw.chars().all(|c| !c.is_whitespace() && !matches!(c, '"' | '\'' | '\\' | '`'));
+    let made = made.with_help(format!("write {keyword} {}=\"…\"", name.raw));
+    let whole = name.span.join(value.span);
+    let made = if is_plain { made.with_fix(whole, format!("{}={}", name.raw, value.raw)) } else { made };
+    findings.add_with_help(instruction.check_overrides.as_ref(), made);
+}
+
+fn check_secret(keyword: &str, name: &str, span: Span, overrides: Option<&CheckSettings>, findings: &mut Findings<'_>) {
+    if sounds_secret(name) {
+        let message = format!("Do not use ARG or ENV instructions for sensitive data ({keyword} {name:?})");
+        let help = "pass it to the RUN that needs it with --mount=type=secret,id=NAME";
+        findings.add_with_help(overrides, Diagnostic::lint(Rule::SecretsUsedInArgOrEnv, message, span).with_help(help));
+    }
+}
+
+fn check_signal_form(
+    keyword: &str,
+    instruction: &Instruction,
+    form: &Form,
+    has_shell: bool,
+    findings: &mut Findings<'_>,
+) {
+    let overrides = instruction.check_overrides.as_ref();
+    check_json(form, overrides, findings);
+    let Form::Shell(text) = form else { return };
+    if has_shell {
+        return;
+    }
+    let message =
+        format!("JSON arguments recommended for {keyword} to prevent unintended behavior related to OS signals");
+    let help = format!("write {keyword} [\"PROGRAM\", \"ARGUMENT\"], or set SHELL to say that a shell is wanted");
+    let span = text.span.join(instruction.keyword.span);
+    findings.add_with_help(overrides, Diagnostic::lint(Rule::JSONArgsRecommended, message, span).with_help(help));
+}
+
+fn first_source(copy: &Copy) -> Option<&Word> {
+    match copy.sources.first()? {
+        CopySource::Word(word) => Some(word),
+        CopySource::Heredoc(_) => None,
+    }
+}
+
+fn check_json(form: &Form, overrides: Option<&CheckSettings>, findings: &mut Findings<'_>) {
+    if let Form::Shell(text) = form
+        && looks_like_json(&text.value)
+    {
+        report_json(text.span, overrides, findings);
+    }
+}
+
+fn check_json_words(first: Option<&Word>, overrides: Option<&CheckSettings>, findings: &mut Findings<'_>) {
+    if let Some(word) = first.filter(|word| word.raw.starts_with("[\"") || word.raw.starts_with("['")) {
+        // A decoded JSON string that begins so stands in the source with an escape.
+        if word.span.len() == word.raw.len() {
+            report_json(word.span, overrides, findings);
+        }
+    }
+}
+
+fn report_json(span: Span, overrides: Option<&CheckSettings>, findings: &mut Findings<'_>) {
+    let message = "this looks like a JSON array but is none, and is taken as plain text";
+    let help = "JSON needs double quotes, commas between strings and none at the end, \\\\ for a backslash, and nothing after it";
+    findings.add_with_help(overrides, Diagnostic::lint(Rule::LooksLikeJson, message, span).with_help(help));
+}
+
+/// Tells brackets meant as JSON from the shell's `[ "$a" = b ]`, which needs a blank and has no comma after a string.
+fn looks_like_json(text: &str) -> bool {
+    let Some(inner) = text.strip_prefix('[') else { return false };
+    if inner.starts_with(['"', '\'']) {
+        return true;
+    }
+    let inner = inner.trim_start();
+    let Some(quote) = inner.chars().next().filter(|c| matches!(c, '"' | '\'')) else { return false };
+    let after = inner.get(1..).and_then(|rest| rest.split_once(quote)).map(|(_, after)| after.trim_start());
+    let is_whole = text.ends_with(']') && inner.matches(quote).count() == 2 && after == Some("]");
+    is_whole || after.is_some_and(|after| after.starts_with(','))
+}
+
+fn check_run(instruction: &Instruction, run: &Run, shell: &[&str], findings: &mut Findings<'_>) {
+    let overrides = instruction.check_overrides.as_ref();
+    let Form::Shell(text) = &run.command else { return };
+    let is_script = run.heredoc_shape() == RunHeredocs::Script;
+    let script = match run.heredocs.first() {
+        Some(heredoc) if is_script => String::from_utf8_lossy(&heredoc.content()).into_owned(),
+        _ => text.value.clone(),
+    };
+    if is_script && !script.starts_with("#!") && !stops_on_error(&script, shell) && count_commands(&script) > 1 {
+        let message = "the script goes on after a command that fails: only the last one's exit status counts";
+        let made = Diagnostic::lint(Rule::HeredocNoErrexit, message, text.span);
+        findings.add_with_help(overrides, made.with_help("begin the script with set -e"));
+    }
+    check_apt(run, &script, text, overrides, findings);
+    let has_pipefail = script.contains("pipefail") || shell.iter().any(|part| part.contains("pipefail"));
+    if !has_pipefail && !script.starts_with("#!") && has_pipe(&script) {
+        let made = Diagnostic::lint(Rule::PipeWithoutPipefail, "a command before a pipe may fail unseen", text.span);
+        let help = "use a shell that knows it: SHELL [\"/bin/bash\", \"-o\", \"pipefail\", \"-c\"]";
+        findings.add_with_help(overrides, made.with_help(help));
+    }
+}
+
+fn check_apt(
+    run: &Run,
+    script: &str,
+    text: &Spanned<String>,
+    overrides: Option<&CheckSettings>,
+    findings: &mut Findings<'_>,
+) {
+    let updates = ["apt-get update", "apt update"].iter().any(|update| script.contains(update));
+    let is_mounted = run.mounts.iter().any(|mount| {
+        let target = ["target", "dst", "destination"].iter().find_map(|key| mount.option(key));
+        target.is_some_and(|target| target.raw.starts_with("/var/lib/apt"))
+    });
+    if updates && !is_mounted && !script.contains("/var/lib/apt/lists") {
+        let message = "the package lists that apt fetched stay in the layer";
+        let help = "end the command with && rm -rf /var/lib/apt/lists/*, or mount a cache there";
+        findings.add_with_help(overrides, Diagnostic::lint(Rule::AptListsLeft, message, text.span).with_help(help));
+    }
+}
+
+/// Says whether script or shell ask for an end at the first failure.
+fn stops_on_error(script: &str, shell: &[&str]) -> bool {
+    let is_option = |word: &str| word.starts_with('-') && !word.starts_with("--") && word.contains('e');
+    let asks = |line: &str| {
+        let mut words = line.split_whitespace();
+        words.next() == Some("set") && words.any(|word| is_option(word) || word == "errexit")
+    };
+    let in_shell = shell.iter().skip(1).any(|word| is_option(word) || *word == "errexit");
+    in_shell || script.lines().flat_map(|line| line.split([';', '&'])).any(asks)
+}
+
+fn count_commands(script: &str) -> usize {
+    let lines = script.lines().map(str::trim);
+    lines.filter(|line| !line.is_empty() && !line.starts_with('#')).count()
+}
+
+/// Says whether there is a `|` that is no `||`, outside quotes.
+fn has_pipe(script: &str) -> bool {
+    let mut quote = None;
+    let mut chars = script.chars().peekable();
+    while let Some(c) = chars.next() {
+        match (c, quote) {
+            ('\\', open) if open != Some('\'') => {
+                chars.next();
+            }
+            ('"' | '\'', None) => quote = Some(c),
+            (c, Some(open)) if c == open => quote = None,
+            ('|', None) => {
+                if chars.next_if_eq(&'|').is_none() {
+                    return true;
+                }
+            }
+            _ => {}
+        }
+    }
+    false
+}

@@ -1,0 +1,95 @@
+//! Checks of FROM lines.
+
+use std::collections::HashMap;
+
+use super::Findings;
+use crate::ast::{Dockerfile, Stage};
+use crate::diagnostic::Diagnostic;
+use crate::rule::Rule;
+use crate::span::Span;
+
+pub(super) fn check(dockerfile: &Dockerfile, findings: &mut Findings<'_>) {
+    let mut seen: HashMap<String, Span> = HashMap::new();
+    for stage in &dockerfile.stages {
+        if let (Some(key), Some(name)) = (stage.key(), &stage.name) {
+            if matches!(key.as_str(), "context" | "scratch") {
+                let message = format!("Stage name should not use the same name as reserved stage {key:?}");
+                findings.add(stage.check_overrides.as_ref(), Rule::ReservedStageName, message, name.span);
+            }
+            if let Some(first) = seen.get(&key) {
+                let message = format!("Duplicate stage name {key:?}, stage names should be unique");
+                let made = Diagnostic::lint(Rule::DuplicateStageName, message, name.span);
+                findings.add_with_help(stage.check_overrides.as_ref(), made.with_label(*first, "given here first"));
+            }
+            seen.insert(key, name.span);
+        }
+        check_platform(stage, findings);
+        if !is_stage(&seen, stage) {
+            check_pinning(stage, findings);
+        }
+    }
+}
+
+fn is_stage(seen: &HashMap<String, Span>, stage: &Stage) -> bool {
+    // Its own name counts only when an earlier stage has it, too.
+    let base = stage.base.raw.to_lowercase();
+    let own = stage.key().is_some_and(|key| key == base);
+    seen.contains_key(&base) && !own
+}
+
+fn check_platform(stage: &Stage, findings: &mut Findings<'_>) {
+    let Some(platform) = &stage.platform else { return };
+    if platform.raw.contains('$') {
+        return;
+    }
+    let Some((os, arch)) = split_platform(&platform.raw) else { return };
+    let name = stage.key().unwrap_or_default();
+    if name.contains(&os) || name.contains(&arch) {
+        return;
+    }
+    let message = format!("FROM --platform flag should not use constant value {:?}", platform.raw);
+    let made = Diagnostic::lint(Rule::FromPlatformFlagConstDisallowed, message, platform.span);
+    let help = format!("write --platform=$BUILDPLATFORM, or name the stage after the platform, as in AS build-{arch}");
+    findings.add_with_help(stage.check_overrides.as_ref(), made.with_help(help));
+}
+
+/// Gives system and architecture, normalised as far as names of stages may hold them (dockerfile.md §7.3).
+fn split_platform(text: &str) -> Option<(String, String)> {
+    let lower = text.to_lowercase();
+    let parts: Vec<&str> = lower.split('/').collect();
+    let normal = |arch: &str| match arch {
+        "x86_64" | "x86-64" => "amd64".to_owned(),
+        "aarch64" => "arm64".to_owned(),
+        "armhf" | "armel" => "arm".to_owned(),
+        "i386" => "386".to_owned(),
+        arch => arch.to_owned(),
+    };
+    match parts.as_slice() {
+        [arch] if !arch.is_empty() => Some(("linux".to_owned(), normal(arch))),
+        [os, arch] | [os, arch, _] if !os.is_empty() && !arch.is_empty() => {
+            let os = os.split('(').next().unwrap_or_default();
+            Some((os.to_owned(), normal(arch)))
+        }
+        _ => None,
+    }
+}
+
+fn check_pinning(stage: &Stage, findings: &mut Findings<'_>) {
+    let base = stage.base.raw.as_str();
+    if base.is_empty() || base == "scratch" || base.contains('$') || base.contains('@') {
+        return;
+    }
+    let overrides = stage.check_overrides.as_ref();
+    let made = Diagnostic::lint(Rule::UnpinnedBaseImage, format!("base image {base} has no digest"), stage.base.span);
+    findings.add_with_help(
+        overrides,
+        made.with_help(format!("write {base}@sha256:… to build from the same image each time")),
+    );
+    let name = base.rsplit('/').next().unwrap_or_default();
+    let tag = name.split_once(':').map_or("latest", |(_, tag)| tag);
+    if tag == "latest" {
+        let made =
+            Diagnostic::lint(Rule::LatestTag, format!("base image {base} is of the tag latest"), stage.base.span);
+        findings.add_with_help(overrides, made.with_help("name a version"));
+    }
+}

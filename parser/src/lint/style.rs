@@ -1,0 +1,167 @@
+//! Checks of spelling: letter case, blank lines, comments.
+
+use super::Findings;
+use crate::ast::{Dockerfile, Instruction, InstructionKind, Stage};
+use crate::check::CheckSettings;
+use crate::diagnostic::Diagnostic;
+use crate::rule::Rule;
+use crate::source::SourceText;
+use crate::span::{LineRange, Span, Spanned};
+
+pub(super) fn check(dockerfile: &Dockerfile, findings: &mut Findings<'_>) {
+    check_casing(dockerfile, findings);
+    for instruction in &dockerfile.global_args {
+        check_instruction(&dockerfile.source, instruction, findings);
+    }
+    for stage in &dockerfile.stages {
+        check_stage(&dockerfile.source, stage, findings);
+        for instruction in &stage.instructions {
+            check_instruction(&dockerfile.source, instruction, findings);
+        }
+    }
+}
+
+fn check_stage(source: &SourceText, stage: &Stage, findings: &mut Findings<'_>) {
+    let overrides = stage.check_overrides.as_ref();
+    let from = stage.keyword.value.as_str();
+    if let Some(keyword) = &stage.as_keyword {
+        let is_mismatch =
+            (is_lower(from) && !is_lower(&keyword.value)) || (is_upper(from) && !is_upper(&keyword.value));
+        if is_mismatch {
+            let wanted = if is_lower(from) { "as" } else { "AS" };
+            let message = format!("'{}' and '{from}' keywords' casing do not match", keyword.value);
+            let made = Diagnostic::lint(Rule::FromAsCasing, message, keyword.span).with_fix(keyword.span, wanted);
+            findings.add_with_help(overrides, made);
+        }
+    }
+    if let Some(name) = &stage.name {
+        let lower = name.value.to_lowercase();
+        if lower != name.value {
+            let message = format!("Stage name '{}' should be lowercase", name.value);
+            let made = Diagnostic::lint(Rule::StageNameCasing, message, name.span);
+            findings.add_with_help(overrides, made.with_help(format!("write {lower}, also where the stage is used")));
+        }
+        check_description("FROM", &[lower.as_str()], &stage.docs, overrides, findings);
+    }
+    if stage.has_empty_continuation {
+        report_empty_continuation(source, stage.lines, overrides, findings);
+    }
+    check_windows_escape(source, stage.lines, overrides, findings);
+}
+
+fn check_instruction(source: &SourceText, instruction: &Instruction, findings: &mut Findings<'_>) {
+    let overrides = instruction.check_overrides.as_ref();
+    match &instruction.kind {
+        InstructionKind::Maintainer(_) => {
+            let message = "Maintainer instruction is deprecated in favor of using label".to_owned();
+            let made = Diagnostic::lint(Rule::MaintainerDeprecated, message, instruction.keyword.span);
+            findings.add_with_help(overrides, made.with_help("write LABEL org.opencontainers.image.authors=\"…\""));
+        }
+        InstructionKind::Arg(declared) => {
+            let names: Vec<_> = declared.iter().map(|item| item.name.value.as_str()).collect();
+            check_description("ARG", &names, &instruction.docs, overrides, findings);
+        }
+        _ => {}
+    }
+    if instruction.has_empty_continuation {
+        report_empty_continuation(source, instruction.lines, overrides, findings);
+    }
+    check_windows_escape(source, instruction.lines, overrides, findings);
+}
+
+/// Keywords follow the case of most; mixed ones count for neither side and upper case wins a tie.
+fn check_casing(dockerfile: &Dockerfile, findings: &mut Findings<'_>) {
+    let mut keywords = Vec::new();
+    for stage in &dockerfile.stages {
+        keywords.push((&stage.keyword, stage.check_overrides.as_ref()));
+        for instruction in &stage.instructions {
+            keywords.push((&instruction.keyword, instruction.check_overrides.as_ref()));
+        }
+    }
+    let lower = keywords.iter().filter(|(keyword, _)| is_lower(&keyword.value)).count();
+    let upper = keywords.iter().filter(|(keyword, _)| is_upper(&keyword.value)).count();
+    for (keyword, overrides) in keywords {
+        let (wanted, case) = if lower > upper {
+            (keyword.value.to_lowercase(), "lowercase")
+        } else {
+            (keyword.value.to_uppercase(), "uppercase")
+        };
+        if wanted != keyword.value {
+            let message = format!("Command '{}' should match the case of the command majority ({case})", keyword.value);
+            let made = Diagnostic::lint(Rule::ConsistentInstructionCasing, message, keyword.span);
+            findings.add_with_help(overrides, made.with_fix(keyword.span, wanted));
+        }
+    }
+}
+
+fn check_description(
+    instruction: &str,
+    names: &[&str],
+    docs: &[Spanned<String>],
+    overrides: Option<&CheckSettings>,
+    findings: &mut Findings<'_>,
+) {
+    let Some(last) = docs.last() else { return };
+    let first_word = last.value.split(' ').next().unwrap_or_default();
+    if names.contains(&first_word) {
+        return;
+    }
+    let example = match names {
+        [name] => name,
+        _ => "<arg_key>",
+    };
+    let message = format!("Comment for {instruction} should follow the format: `# {example} <description>`");
+    let made = Diagnostic::lint(Rule::InvalidDefinitionDescription, message, last.span);
+    let help = "if the comment does not describe what follows, put an empty comment line after it";
+    findings.add_with_help(overrides, made.with_help(help));
+}
+
+fn report_empty_continuation(
+    source: &SourceText,
+    lines: LineRange,
+    overrides: Option<&CheckSettings>,
+    findings: &mut Findings<'_>,
+) {
+    let blank =
+        (lines.first..=lines.last).find(|number| source.line(*number).is_some_and(|line| line.trim().is_empty()));
+    let span = blank.and_then(|number| source.line_span(number)).unwrap_or_default();
+    let made = Diagnostic::lint(Rule::NoEmptyContinuation, "Empty continuation line", span);
+    let help = "remove the empty line, or make it a comment";
+    findings.add_with_help(overrides, made.with_help(help).with_fix(span, ""));
+}
+
+/// A path like `C:\` at the end of a line continues the line (dockerfile.md §22.3).
+fn check_windows_escape(
+    source: &SourceText,
+    lines: LineRange,
+    overrides: Option<&CheckSettings>,
+    findings: &mut Findings<'_>,
+) {
+    // Only a continued instruction has more than one line.
+    for number in lines.first..lines.last {
+        let Some(line) = source.line(number) else { return };
+        let line = line.trim_end_matches([' ', '\t']);
+        let word = line.rsplit([' ', '\t']).next().unwrap_or_default();
+        if !is_drive_path(word) || !word.ends_with('\\') {
+            continue;
+        }
+        let start = source.line_span(number).map_or(0, |span| span.start);
+        let span = Span::new(start + line.len() - word.len(), start + line.len());
+        let message = format!("the backslash at the end of {word} continues the line");
+        let help = "put # escape=` on the first line of the file, or write the path with slashes";
+        let made = Diagnostic::lint(Rule::WindowsEscape, message, span).with_help(help);
+        findings.add_with_help(overrides, made.with_fix(span, word.replace('\\', "/")));
+    }
+}
+
+fn is_drive_path(word: &str) -> bool {
+    matches!(word.as_bytes(), [drive, b':', b'\\', ..] if drive.is_ascii_alphabetic())
+}
+
+fn is_lower(text: &str) -> bool {
+    !text.chars().any(char::is_uppercase)
+}
+
+fn is_upper(text: &str) -> bool {
+    !text.chars().any(char::is_lowercase)
+}
