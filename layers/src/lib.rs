@@ -32,13 +32,15 @@ mod image;
 mod layer;
 mod layer_writer;
 mod notice;
+mod output_file;
+mod passwd;
 mod path;
 mod platform;
 mod platform_matcher;
 mod reference;
+mod rootfs;
 mod sys;
 mod tar;
-mod rootfs;
 mod time;
 
 pub use archive::Archive;
@@ -59,12 +61,14 @@ pub use image::{
 pub use layer::{Layer, LayerSource, TimesInId};
 pub use layer_writer::{LayerOptions, WrittenLayer, diff_id_of, write_layer};
 pub use notice::{Notice, NoticeSink};
+pub use output_file::OutputFile;
+pub use passwd::{Owner, UnknownName, User, resolve_owner, resolve_user};
 pub use path::{ImagePath, PathError};
 pub use platform::{Platform, PlatformError};
 pub use platform_matcher::{PlatformMatcher, Rank, WindowsIsolation};
 pub use reference::{Reference, ReferenceError};
+pub use rootfs::{Resolved, Rootfs, Walk};
 pub use tar::{
     ArchiveEntry, ArchiveEntryKind, ArchiveReader, LayerReader, Limits, TarSummary, WhiteoutNames, write_tar,
 };
-pub use rootfs::{Resolved, Rootfs, Walk};
 pub use time::Timestamp;

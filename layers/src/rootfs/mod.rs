@@ -11,8 +11,8 @@ mod property_tests;
 
 use std::sync::{Arc, LazyLock};
 
-use self::search::find;
 pub use self::resolve::Resolved;
+use self::search::find;
 pub use self::walk::Walk;
 use crate::{Entry, EntryKind, Error, FileContent, ImagePath, Metadata, Result};
 
@@ -50,6 +50,12 @@ impl Rootfs {
         let mut layers = self.layers.clone();
         layers.push(prepare::prepare(entries, self));
         Self { layers }
+    }
+
+    /// The entries of each layer, lowest first, as the view has them: parents added that a layer does not list, and
+    /// what lies below such a parent moved to where a lower layer's link in its place leads.
+    pub fn layers(&self) -> &[Arc<[Entry]>] {
+        &self.layers
     }
 
     /// Tells whether there are no layers, as in a stage that begins with `FROM scratch`.

@@ -84,7 +84,8 @@ impl Rootfs {
     fn spelled(&self, directory: &ImagePath, name: &[u8]) -> Option<ImagePath> {
         let wanted = fold_case(name);
         let children = self.read_dir(directory);
-        let child = children.into_iter().find(|child| child.path.file_name().is_some_and(|n| fold_case(n) == wanted))?;
+        let child =
+            children.into_iter().find(|child| child.path.file_name().is_some_and(|n| fold_case(n) == wanted))?;
         Some(child.path.clone())
     }
 }
@@ -109,8 +110,19 @@ mod tests {
     #[test]
     fn links_are_followed_inside_the_root() {
         let rootfs = rootfs(&[&[
-            "d usr", "d usr/lib", "f usr/lib/x", "l lib=usr/lib", "d var", "l var/run=/run", "d run", "l up=../../../usr",
-            "l abs=/../usr", "l chain=up", "l dangling=/opt/real", "l var/sibling=../lib/x", "l dots=./usr/./lib/../lib",
+            "d usr",
+            "d usr/lib",
+            "f usr/lib/x",
+            "l lib=usr/lib",
+            "d var",
+            "l var/run=/run",
+            "d run",
+            "l up=../../../usr",
+            "l abs=/../usr",
+            "l chain=up",
+            "l dangling=/opt/real",
+            "l var/sibling=../lib/x",
+            "l dots=./usr/./lib/../lib",
         ]]);
         for (from, to) in [
             ("lib/x", "usr/lib/x"),
