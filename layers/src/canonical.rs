@@ -56,6 +56,8 @@ fn write_entry(out: &mut Vec<u8>, entry: &Entry, times: TimesInId) -> Result<()>
         bytes(out, name);
         bytes(out, value);
     }
+    let records = meta.windows.as_ref().map_or(0, |windows| windows.records.len());
+    out.extend_from_slice(&(records as u64).to_le_bytes());
     if let Some(windows) = &meta.windows {
         for (name, value) in &windows.records {
             // The times of Windows records follow the same rule as `mtime`.

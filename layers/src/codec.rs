@@ -1,18 +1,347 @@
-use crate::{ContentSource, Entry, Error, ImagePath, Result};
+//! Entries in a compact binary form, for the store's cache of what it has already looked into.
 
-/// Serialises entries for the store. Where contents lie is left out, but for small inline ones and for offsets in an
-/// archive.
+use std::sync::Arc;
+
+use crate::{
+    ContentHash, ContentSource, DeviceNumber, Entry, EntryKind, Error, FileContent, ImagePath, Metadata, Result,
+    Timestamp, WindowsMetadata,
+};
+
+/// Begins every form; the number changes with the format.
+const MAGIC: &[u8; 8] = b"strkent1";
+/// Larger inline contents are not kept: whoever reads the entries finds them in the tree or blob.
+const MOST_INLINE: usize = 4096;
+
+/// Serialises entries. Where contents lie is left out, but for small inline ones and for offsets in an archive.
 pub fn encode_entries(entries: &[Entry]) -> Vec<u8> {
-    let _ = entries;
-    Vec::new()
+    let mut out = Encoder(Vec::with_capacity(MAGIC.len() + entries.len() * 96 + 40));
+    out.0.extend_from_slice(MAGIC);
+    out.number(entries.len() as u64);
+    let mut previous: &[u8] = b"";
+    for entry in entries {
+        out.entry(entry, previous);
+        previous = entry.path.as_bytes();
+    }
+    let hash = blake3::hash(&out.0);
+    out.0.extend_from_slice(hash.as_bytes());
+    out.0
 }
 
-/// Reads what [`encode_entries`] made. `source` gives the place of each file's content: path, size, offset in the
-/// layer's archive where one was recorded.
+/// Reads what [`encode_entries`] made. `source` gives the place of each file's content that was not kept: path, size,
+/// offset in the layer's archive where one was recorded.
 pub fn decode_entries(
     bytes: &[u8],
     source: &dyn Fn(&ImagePath, u64, Option<u64>) -> ContentSource,
 ) -> Result<Vec<Entry>> {
-    let _ = (bytes, source);
-    Err(Error::Unsupported("reading entries is not there yet".into()))
+    decode(bytes, source).ok_or_else(|| Error::BadDocument {
+        what: "a stored list of entries".into(),
+        problem: "it is damaged or of another version; prune the store, it is made again".into(),
+    })
+}
+
+fn decode(bytes: &[u8], source: &dyn Fn(&ImagePath, u64, Option<u64>) -> ContentSource) -> Option<Vec<Entry>> {
+    let (body, hash) = bytes.split_last_chunk::<32>()?;
+    if blake3::hash(body).as_bytes() != hash {
+        return None;
+    }
+    let mut decoder = Decoder { left: body.strip_prefix(MAGIC)?, source };
+    let count = usize::try_from(decoder.number()?).ok()?;
+    // Every entry has more than 8 bytes; so a forged count cannot ask for more memory than the bytes are worth.
+    let mut entries: Vec<Entry> = Vec::with_capacity(count.min(body.len() / 8));
+    for _ in 0..count {
+        let previous = entries.last().map_or(&b""[..], |entry| entry.path.as_bytes());
+        let entry = decoder.entry(previous)?;
+        entries.push(entry);
+    }
+    decoder.left.is_empty().then_some(entries)
+}
+
+/// The first byte of an entry: its kind, and in the upper bits what follows.
+mod tag {
+    pub(super) const DIRECTORY: u8 = 0;
+    pub(super) const FILE: u8 = 1;
+    pub(super) const SYMLINK: u8 = 2;
+    pub(super) const HARD_LINK: u8 = 3;
+    pub(super) const CHAR_DEVICE: u8 = 4;
+    pub(super) const BLOCK_DEVICE: u8 = 5;
+    pub(super) const FIFO: u8 = 6;
+    pub(super) const WHITEOUT: u8 = 7;
+    pub(super) const KIND: u8 = 0x0f;
+    pub(super) const XATTRS: u8 = 0x10;
+    pub(super) const WINDOWS: u8 = 0x20;
+    /// Of a directory: opaque. Of a file: has a hash.
+    pub(super) const FIRST: u8 = 0x40;
+    /// Of a directory: implicit. Of a file: has its content or its offset after it.
+    pub(super) const SECOND: u8 = 0x80;
+}
+
+struct Encoder(Vec<u8>);
+
+impl Encoder {
+    /// Seven bits a byte, lowest first.
+    fn number(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.0.push((value & 0x7f) as u8 | 0x80);
+            value >>= 7;
+        }
+        self.0.push(value as u8);
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.number(bytes.len() as u64);
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn entry(&mut self, entry: &Entry, previous: &[u8]) {
+        let meta = &entry.meta;
+        let mut tag = match &entry.kind {
+            EntryKind::Directory { opaque, implicit } => {
+                tag::DIRECTORY | flag(*opaque, tag::FIRST) | flag(*implicit, tag::SECOND)
+            }
+            EntryKind::File(content) => {
+                tag::FILE | flag(content.hash.is_some(), tag::FIRST) | flag(is_kept(content), tag::SECOND)
+            }
+            EntryKind::Symlink(_) => tag::SYMLINK,
+            EntryKind::HardLink(_) => tag::HARD_LINK,
+            EntryKind::CharDevice(_) => tag::CHAR_DEVICE,
+            EntryKind::BlockDevice(_) => tag::BLOCK_DEVICE,
+            EntryKind::Fifo => tag::FIFO,
+            EntryKind::Whiteout => tag::WHITEOUT,
+        };
+        tag |= flag(!meta.xattrs.is_empty(), tag::XATTRS) | flag(meta.windows.is_some(), tag::WINDOWS);
+        self.0.push(tag);
+        let path = entry.path.as_bytes();
+        let shared = path.iter().zip(previous).take_while(|(a, b)| a == b).count();
+        self.number(shared as u64);
+        self.bytes(&path[shared..]);
+        self.number(meta.mode.into());
+        self.number(meta.uid.into());
+        self.number(meta.gid.into());
+        // Zigzag: small negative times stay short.
+        self.number(((meta.mtime.seconds << 1) ^ (meta.mtime.seconds >> 63)).cast_unsigned());
+        self.number(meta.mtime.nanos.into());
+        if !meta.xattrs.is_empty() {
+            self.number(meta.xattrs.len() as u64);
+            for (name, value) in &meta.xattrs {
+                self.bytes(name);
+                self.bytes(value);
+            }
+        }
+        if let Some(windows) = &meta.windows {
+            self.number(windows.records.len() as u64);
+            for (name, value) in &windows.records {
+                self.bytes(name.as_bytes());
+                self.bytes(value);
+            }
+        }
+        match &entry.kind {
+            EntryKind::File(content) => self.content(content),
+            EntryKind::Symlink(target) => self.bytes(target),
+            EntryKind::HardLink(target) => self.bytes(target.as_bytes()),
+            EntryKind::CharDevice(number) | EntryKind::BlockDevice(number) => {
+                self.number(number.major.into());
+                self.number(number.minor.into());
+            }
+            EntryKind::Directory { .. } | EntryKind::Fifo | EntryKind::Whiteout => {}
+        }
+    }
+
+    fn content(&mut self, content: &FileContent) {
+        self.number(content.size);
+        if let Some(hash) = &content.hash {
+            self.0.extend_from_slice(&hash.0);
+        }
+        match &content.source {
+            ContentSource::Inline(bytes) if is_kept(content) => {
+                self.0.push(0);
+                self.bytes(bytes);
+            }
+            ContentSource::Archive { offset, .. } => {
+                self.0.push(1);
+                self.number(*offset);
+            }
+            ContentSource::Inline(_) | ContentSource::Host { .. } => {}
+        }
+    }
+}
+
+fn flag(is_set: bool, bit: u8) -> u8 {
+    if is_set { bit } else { 0 }
+}
+
+fn is_kept(content: &FileContent) -> bool {
+    match &content.source {
+        ContentSource::Inline(bytes) => bytes.len() <= MOST_INLINE,
+        ContentSource::Archive { .. } => true,
+        ContentSource::Host { .. } => false,
+    }
+}
+
+struct Decoder<'a> {
+    left: &'a [u8],
+    source: &'a dyn Fn(&ImagePath, u64, Option<u64>) -> ContentSource,
+}
+
+impl<'a> Decoder<'a> {
+    fn byte(&mut self) -> Option<u8> {
+        let (&byte, rest) = self.left.split_first()?;
+        self.left = rest;
+        Some(byte)
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        let mut value = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            if shift == 63 && byte > 1 {
+                return None;
+            }
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    fn small(&mut self) -> Option<u32> {
+        u32::try_from(self.number()?).ok()
+    }
+
+    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.left.split_at_checked(length)?;
+        self.left = rest;
+        Some(taken)
+    }
+
+    fn bytes(&mut self) -> Option<&'a [u8]> {
+        let length = usize::try_from(self.number()?).ok()?;
+        self.take(length)
+    }
+
+    fn entry(&mut self, previous: &[u8]) -> Option<Entry> {
+        let tag = self.byte()?;
+        let shared = usize::try_from(self.number()?).ok()?;
+        let rest = self.bytes()?;
+        let path = ImagePath::from_clean([previous.get(..shared)?, rest].concat())?;
+        let mut meta = Metadata { mode: self.small()?, uid: self.small()?, gid: self.small()?, ..Metadata::default() };
+        let seconds = self.number()?;
+        meta.mtime.seconds = (seconds >> 1).cast_signed() ^ -(seconds & 1).cast_signed();
+        meta.mtime = Timestamp { nanos: self.small().filter(|&n| n < 1_000_000_000)?, ..meta.mtime };
+        if tag & tag::XATTRS != 0 {
+            for _ in 0..self.number()? {
+                let name = self.bytes()?.into();
+                meta.xattrs.insert(name, self.bytes()?.into());
+            }
+        }
+        if tag & tag::WINDOWS != 0 {
+            let mut windows = WindowsMetadata::default();
+            for _ in 0..self.number()? {
+                let name = std::str::from_utf8(self.bytes()?).ok()?.to_owned();
+                windows.records.insert(name, self.bytes()?.into());
+            }
+            meta.windows = Some(Box::new(windows));
+        }
+        let kind = match tag & tag::KIND {
+            tag::DIRECTORY => EntryKind::Directory { opaque: tag & tag::FIRST != 0, implicit: tag & tag::SECOND != 0 },
+            tag::FILE => EntryKind::File(self.content(tag, &path)?),
+            tag::SYMLINK => EntryKind::Symlink(self.bytes()?.into()),
+            tag::HARD_LINK => EntryKind::HardLink(ImagePath::from_clean(self.bytes()?.to_vec())?),
+            tag::CHAR_DEVICE => EntryKind::CharDevice(self.device()?),
+            tag::BLOCK_DEVICE => EntryKind::BlockDevice(self.device()?),
+            tag::FIFO => EntryKind::Fifo,
+            tag::WHITEOUT => EntryKind::Whiteout,
+            _ => return None,
+        };
+        Some(Entry { path, meta, kind })
+    }
+
+    fn device(&mut self) -> Option<DeviceNumber> {
+        Some(DeviceNumber { major: self.small()?, minor: self.small()? })
+    }
+
+    fn content(&mut self, tag: u8, path: &ImagePath) -> Option<FileContent> {
+        let size = self.number()?;
+        let hash = match tag & tag::FIRST {
+            0 => None,
+            _ => Some(ContentHash(self.take(32)?.try_into().ok()?)),
+        };
+        let source = if tag & tag::SECOND == 0 {
+            (self.source)(path, size, None)
+        } else if self.byte()? == 0 {
+            let bytes: Arc<[u8]> = self.bytes()?.into();
+            if bytes.len() as u64 != size {
+                return None;
+            }
+            ContentSource::Inline(bytes)
+        } else {
+            let offset = self.number()?;
+            (self.source)(path, size, Some(offset))
+        };
+        Some(FileContent { size, hash, source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Vec<Entry> {
+        let path = |text: &str| ImagePath::parse(text).unwrap();
+        let mut meta = Metadata { mode: 0o4755, uid: 1, gid: u32::MAX, ..Metadata::default() };
+        meta.mtime = Timestamp { seconds: -5, nanos: 999_999_999 };
+        meta.xattrs.insert(b"user.x"[..].into(), b"\0\xff"[..].into());
+        let mut windows = WindowsMetadata::default();
+        windows.records.insert("MSWINDOWS.fileattr".into(), b"32".to_vec());
+        meta.windows = Some(Box::new(windows));
+        let plain = Metadata::default();
+        let entry = |name: &str, meta: &Metadata, kind| Entry { path: path(name), meta: meta.clone(), kind };
+        let device = DeviceNumber { major: 8, minor: u32::MAX };
+        vec![
+            entry("", &plain, EntryKind::Directory { opaque: true, implicit: false }),
+            entry("d", &meta, EntryKind::Directory { opaque: false, implicit: true }),
+            Entry::inline_file(path("d/small"), meta.clone(), &b"hello"[..]),
+            Entry::inline_file(path("d/smaller"), plain.clone(), &b""[..]),
+            Entry::inline_file(path("e"), plain.clone(), vec![1; MOST_INLINE + 1]),
+            entry("f", &plain, EntryKind::Symlink(b"../x"[..].into())),
+            entry("g", &meta, EntryKind::HardLink(path("d/small"))),
+            entry("h", &plain, EntryKind::CharDevice(device)),
+            entry("i", &plain, EntryKind::BlockDevice(device)),
+            entry("j", &plain, EntryKind::Fifo),
+            entry("k", &plain, EntryKind::Whiteout),
+        ]
+    }
+
+    fn elsewhere(_path: &ImagePath, size: u64, offset: Option<u64>) -> ContentSource {
+        assert_eq!((size, offset), (MOST_INLINE as u64 + 1, None));
+        ContentSource::Inline(vec![1; MOST_INLINE + 1].into())
+    }
+
+    #[test]
+    fn entries_come_back() {
+        let entries = sample();
+        let back = decode_entries(&encode_entries(&entries), &elsewhere).unwrap();
+        assert_eq!(format!("{back:?}"), format!("{entries:?}"));
+        assert_eq!(decode_entries(&encode_entries(&[]), &elsewhere).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn every_damage_is_an_error() {
+        let bytes = encode_entries(&sample());
+        let ignore = |_: &ImagePath, _, _| ContentSource::Inline(Arc::default());
+        for cut in 0..bytes.len() {
+            assert!(decode_entries(&bytes[..cut], &ignore).is_err(), "cut at {cut}");
+        }
+        // With a right hash around wrong content nothing may panic or ask for much memory either.
+        let body = &bytes[..bytes.len() - 32];
+        for at in MAGIC.len()..body.len() {
+            for value in [0, 0x7f, 0x80, 0xff] {
+                let mut forged = body.to_vec();
+                forged[at] = value;
+                let hash = blake3::hash(&forged);
+                forged.extend_from_slice(hash.as_bytes());
+                drop(decode_entries(&forged, &ignore));
+            }
+        }
+    }
 }

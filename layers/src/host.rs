@@ -113,6 +113,11 @@ impl HostDir {
 
     /// Opens a regular file below the directory for reading. It never blocks; anything but a regular file is refused.
     pub fn open_file(&self, path: &ImagePath) -> Result<File> {
+        Ok(self.open_file_entry(path)?.0)
+    }
+
+    /// As [`HostDir::open_file`], and what the opened file is.
+    pub fn open_file_entry(&self, path: &ImagePath) -> Result<(File, HostEntry)> {
         let (file, entry) = self.dir.open_file(path).map_err(|e| self.error("open", path, e))?;
         if entry.kind != HostKind::File {
             return Err(self.error(
@@ -121,7 +126,7 @@ impl HostDir {
                 io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"),
             ));
         }
-        Ok(file)
+        Ok((file, entry))
     }
 
     /// What a path below the directory is.

@@ -35,6 +35,7 @@ mod notice;
 mod output_file;
 mod passwd;
 mod path;
+mod pipeline;
 mod platform;
 mod platform_matcher;
 mod reference;
@@ -47,7 +48,7 @@ pub use archive::Archive;
 pub use blob_store::{BlobStore, BlobWriter};
 pub use cancel::Cancel;
 pub use codec::{decode_entries, encode_entries};
-pub use compress::Compression;
+pub use compress::{ArchiveFormat, Compression};
 pub use content::hash_contents;
 pub use descriptor::Descriptor;
 pub use digest::{Algorithm, ChainId, ContentHash, DiffId, Digest, DigestError, LayerId};
@@ -59,7 +60,7 @@ pub use image::{
     LayerEncoding, LayerMediaType, Manifest, MediaType, Raw, assemble_index, assemble_manifest,
 };
 pub use layer::{Layer, LayerSource, TimesInId};
-pub use layer_writer::{LayerOptions, WrittenLayer, diff_id_of, write_layer};
+pub use layer_writer::{LayerOptions, WrittenLayer, diff_id_of, recompress_layer, write_layer};
 pub use notice::{Notice, NoticeSink};
 pub use output_file::OutputFile;
 pub use passwd::{Owner, UnknownName, User, resolve_owner, resolve_user};
