@@ -15,6 +15,7 @@ pub struct Layer {
 
 /// Where a layer comes from, which tells where its bytes live.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "an image has at most some hundred layers")]
 pub enum LayerSource {
     /// A pull or an import: a compressed blob.
     Blob {

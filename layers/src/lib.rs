@@ -31,6 +31,7 @@ mod host;
 mod image;
 mod layer;
 mod layer_writer;
+mod layout;
 mod notice;
 mod output_file;
 mod passwd;
@@ -61,6 +62,7 @@ pub use image::{
 };
 pub use layer::{Layer, LayerSource, TimesInId};
 pub use layer_writer::{LayerOptions, WrittenLayer, diff_id_of, recompress_layer, write_layer};
+pub use layout::{ImportedImage, Layout, LayoutImage, OciLayout};
 pub use notice::{Notice, NoticeSink};
 pub use output_file::OutputFile;
 pub use passwd::{Owner, UnknownName, User, resolve_owner, resolve_user};

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 pub use config::{ContainerConfig, Healthcheck, History, ImageConfig};
 pub use document::{DOCUMENT_LIMIT, Document, Raw};
+pub(crate) use document::{parse_json, write_json};
 pub use manifest::{Index, Manifest, assemble_index, assemble_manifest};
 pub use media_type::{ImageFormat, LayerEncoding, LayerMediaType, MediaType};
 

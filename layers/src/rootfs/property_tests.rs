@@ -178,7 +178,7 @@ fn naive_resolve(tree: &Tree, path: &str) -> Option<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn merged_view_equals_the_layers_applied_one_by_one(
