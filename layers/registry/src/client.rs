@@ -44,6 +44,11 @@ impl Repository {
     pub(crate) fn of(reference: &Reference) -> Self {
         Self { registry: Registry::new(reference.registry()), name: reference.repository().to_owned() }
     }
+
+    /// The repository of the same name on another registry.
+    pub(crate) fn on(&self, registry: &str) -> Self {
+        Self { registry: Registry::new(registry), name: self.name.clone() }
+    }
 }
 
 impl Client {
@@ -70,19 +75,6 @@ impl Client {
     pub(crate) async fn until_stopped<T>(&self, operation: impl Future<Output = Result<T>>) -> Result<T> {
         // On the heap: the futures of whole operations are large.
         stoppable(&self.inner.options.cancel, Box::pin(operation)).await?
-    }
-
-    /// Where a repository is asked for, in order: the registry's mirrors, then the registry.
-    pub(crate) fn sources(&self, reference: &Reference) -> Vec<Repository> {
-        let own = Repository::of(reference);
-        let mirrors = self.inner.options.mirrors.iter().find(|(name, _)| own.registry.is_named(name));
-        let mut sources: Vec<_> = mirrors
-            .iter()
-            .flat_map(|(_, mirrors)| mirrors.iter())
-            .map(|mirror| Repository { registry: Registry::new(mirror), name: own.name.clone() })
-            .collect();
-        sources.push(own);
-        sources
     }
 
     /// The URL of something in a repository: `manifests/latest`, `blobs/uploads/`.

@@ -27,6 +27,7 @@ mod reply;
 mod resolve;
 mod retry;
 mod sink;
+mod sources;
 mod target;
 mod tls;
 mod transport;

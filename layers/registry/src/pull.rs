@@ -63,12 +63,19 @@ impl Client {
     ) -> Result<()> {
         let place = blob_place("pull", reference, &descriptor.digest);
         let mut sink = None;
-        let fetched = self.try_sources(reference, place.clone(), async |source, attempts| {
-            self.fetch_into(&Origin::Registry(source), descriptor, store, &mut sink, attempts).await
-        });
-        let error = match fetched.await {
-            Err(error @ Error::NotFound(_)) => error,
-            done => return done,
+        let mut sources = self.try_sources(reference, place.clone());
+        let error = loop {
+            let (source, attempts) = sources.current();
+            let failure = match self.fetch_into(&Origin::Registry(source), descriptor, store, &mut sink, attempts).await
+            {
+                Ok(()) => return Ok(()),
+                Err(failure) => failure,
+            };
+            match sources.after(failure).await {
+                Ok(()) => {}
+                Err(error @ Error::NotFound(_)) => break error,
+                Err(error) => return Err(error),
+            }
         };
         if self.inner.options.foreign_urls == ForeignUrls::Refused {
             return Err(hint_foreign(error, descriptor));

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode, Url};
 use strake_layers::{BlobStore, Descriptor, Digest, MediaType, Reference};
@@ -172,7 +172,10 @@ impl Client {
                 .filter(|blob| !MediaType::is_nondistributable(&blob.media_type) && seen.insert(blob.digest.clone()))
                 .map(|blob| Box::pin(self.push_blob_now(reference, blob, store, image.mount_from)))
                 .collect();
-            stream::iter(wanted).buffer_unordered(PARALLEL).try_for_each(async |_| Ok(())).await?;
+            let mut pushes = stream::iter(wanted).buffer_unordered(PARALLEL);
+            while let Some(pushed) = pushes.next().await {
+                pushed?;
+            }
             self.push_manifest_now(reference, image.media_type, image.manifest).await
         })
         .await

@@ -6,7 +6,7 @@ use strake_layers::{
 };
 
 use crate::auth::pull_scope;
-use crate::client::{Client, Repository, is_absent, not_a_registry};
+use crate::client::{Client, Repository, not_a_registry};
 use crate::error::{Error, Place, Result};
 use crate::retry::{Attempts, Failure};
 use crate::transport::Request;
@@ -88,18 +88,34 @@ impl Client {
                 limit: format!("{limit} bytes"),
             }));
         }
-        let place = blob_place("pull", reference, &descriptor.digest);
-        self.until_stopped(self.try_sources(reference, place, async |source, attempts| {
-            let url = self.url(source, &format!("blobs/{}", descriptor.digest), attempts).await?;
-            let reply = self.send(source, &pull_scope(&source.name), Request::new(Method::GET, url), attempts).await?;
-            if reply.status() != StatusCode::OK {
-                return Err(self.failure(reply, attempts).await);
+        self.until_stopped(async {
+            let mut sources = self.try_sources(reference, blob_place("pull", reference, &descriptor.digest));
+            loop {
+                let (source, attempts) = sources.current();
+                match self.read_blob(source, descriptor, limit, attempts).await {
+                    Ok(bytes) => return Ok(bytes),
+                    Err(failure) => sources.after(failure).await?,
+                }
             }
-            let bytes = reply.document(limit, &self.inner.options, attempts).await?;
-            verify(&bytes, Some(&descriptor.digest), Some(descriptor.size))?;
-            Ok(bytes)
-        }))
+        })
         .await
+    }
+
+    async fn read_blob(
+        &self,
+        source: &Repository,
+        descriptor: &Descriptor,
+        limit: u64,
+        attempts: &mut Attempts<'_>,
+    ) -> Result<Vec<u8>, Failure> {
+        let url = self.url(source, &format!("blobs/{}", descriptor.digest), attempts).await?;
+        let reply = self.send(source, &pull_scope(&source.name), Request::new(Method::GET, url), attempts).await?;
+        if reply.status() != StatusCode::OK {
+            return Err(self.failure(reply, attempts).await);
+        }
+        let bytes = reply.document(limit, &self.inner.options, attempts).await?;
+        verify(&bytes, Some(&descriptor.digest), Some(descriptor.size))?;
+        Ok(bytes)
     }
 
     /// Reads a manifest or index, from the store where it has it.
@@ -121,16 +137,15 @@ impl Client {
             return Ok(Document::parse(bytes, declared, &object)?);
         }
         let place = Place { action: "pull", host: reference.registry().to_owned(), object: object.clone() };
-        let fetched = self
-            .try_sources(reference, place, async |source, attempts| {
-                if let (Wanted::Tag(tag), Some(store)) = (wanted, store)
-                    && let Some(bytes) = self.stored_for_tag(source, tag, store, attempts).await?
-                {
-                    return Ok(Fetched { bytes, media_type: None });
-                }
-                self.fetch_manifest(source, wanted, descriptor.map(|descriptor| descriptor.size), attempts).await
-            })
-            .await?;
+        let size = descriptor.map(|descriptor| descriptor.size);
+        let mut sources = self.try_sources(reference, place);
+        let fetched = loop {
+            let (source, attempts) = sources.current();
+            match self.manifest_from(source, wanted, size, store, attempts).await {
+                Ok(fetched) => break fetched,
+                Err(failure) => sources.after(failure).await?,
+            }
+        };
         let media_type = fetched.media_type.as_deref().or(declared);
         let document = Document::parse(fetched.bytes, media_type, &object)?;
         if let Some(store) = store {
@@ -139,6 +154,22 @@ impl Client {
             kept.map_err(|error| Error::Internal(format!("keeping a manifest: {error}")))??;
         }
         Ok(document)
+    }
+
+    async fn manifest_from(
+        &self,
+        source: &Repository,
+        wanted: &Wanted<'_>,
+        size: Option<u64>,
+        store: Option<&BlobStore>,
+        attempts: &mut Attempts<'_>,
+    ) -> Result<Fetched, Failure> {
+        if let (Wanted::Tag(tag), Some(store)) = (wanted, store)
+            && let Some(bytes) = self.stored_for_tag(source, tag, store, attempts).await?
+        {
+            return Ok(Fetched { bytes, media_type: None });
+        }
+        self.fetch_manifest(source, wanted, size, attempts).await
     }
 
     /// Asks what digest a tag means, and reads it from the store; `None` where either knows nothing.
@@ -189,44 +220,6 @@ impl Client {
         };
         verify(&bytes, expected, size)?;
         Ok(Fetched { bytes, media_type })
-    }
-
-    /// Runs an operation against each source in turn, each with its attempts; the registry's own error is the one shown.
-    pub(crate) async fn try_sources<T>(
-        &self,
-        reference: &Reference,
-        place: Place,
-        mut operation: impl AsyncFnMut(&Repository, &mut Attempts<'_>) -> Result<T, Failure>,
-    ) -> Result<T> {
-        let sources = self.sources(reference);
-        let own = sources.len().saturating_sub(1);
-        for (at, source) in sources.iter().enumerate() {
-            let mut attempts = self.attempts(place.clone());
-            loop {
-                let failure = match operation(source, &mut attempts).await {
-                    Ok(value) => return Ok(value),
-                    Err(failure) => failure,
-                };
-                if at == own {
-                    attempts.after(failure).await?;
-                    continue;
-                }
-                // A mirror is a shortcut: it gets one attempt, and what it lacks is no news.
-                let is_news = !matches!(&failure, Failure::Status { status, .. } if is_absent(*status));
-                let error = attempts.fail(failure);
-                if matches!(error, Error::Cancelled) {
-                    return Err(error);
-                }
-                if is_news {
-                    self.inner
-                        .options
-                        .notices
-                        .warn(format!("mirror {}: {error}; asking the next source", source.registry.name));
-                }
-                break;
-            }
-        }
-        Err(Error::Internal("a reference without a source".to_owned()))
     }
 }
 
