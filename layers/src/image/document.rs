@@ -38,7 +38,10 @@ impl<T> Raw<T> {
 
 /// What a reference to an image leads to.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "there are a handful of documents at a time, and nearly all are manifests")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there are a handful of documents at a time, and nearly all are manifests"
+)]
 pub enum Document {
     /// One image.
     Manifest(Raw<Manifest>),
