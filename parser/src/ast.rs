@@ -43,6 +43,24 @@ pub struct Directives {
     pub features: Vec<Spanned<String>>,
 }
 
+impl Dockerfile {
+    /// Gives the physical lines of the instruction that a place belongs to, or else of the place itself.
+    ///
+    /// The reference names the first of them in its messages (dockerfile.md §20.1).
+    pub fn lines_of(&self, place: Span) -> LineRange {
+        let froms = self.stages.iter().map(|stage| (stage.from_span, stage.lines));
+        let inside = self.stages.iter().flat_map(|stage| &stage.instructions);
+        let others = self.global_args.iter().chain(&self.orphans).chain(inside);
+        let mut all = froms.chain(others.map(|instruction| (instruction.span, instruction.lines)));
+        if let Some((_, lines)) = all.find(|(span, _)| (span.start..span.end).contains(&place.start)) {
+            return lines;
+        }
+        let first = self.source.line_of(place.start);
+        let last = self.source.line_of(place.end.saturating_sub(1).max(place.start));
+        LineRange { first, last }
+    }
+}
+
 impl Directives {
     /// Gives the escape character of the file.
     pub fn escape(&self) -> Escape {

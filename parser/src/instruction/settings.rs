@@ -43,11 +43,13 @@ impl Scope<'_> {
             return self.read_legacy_pair();
         }
         let mut pairs = Vec::with_capacity(words.len());
+        let mut before = first.clone();
         for word in words {
             let (name, Some(value)) = self.split_at_equals(&word) else {
-                self.pair_without_equals(&word);
+                self.pair_without_equals(&before, &word);
                 return None;
             };
+            before = word.clone();
             if name.is_empty() {
                 self.blank_name(&word);
                 return None;
@@ -69,13 +71,21 @@ impl Scope<'_> {
         Some(KeyValues { pairs: vec![(self.word(name), self.word(value))], is_legacy: true })
     }
 
-    fn pair_without_equals(&mut self, word: &Range<usize>) {
+    fn pair_without_equals(&mut self, before: &Range<usize>, word: &Range<usize>) {
         let text = &self.text()[word.clone()];
+        // `NAME=${X:?two words}` is split at its blanks, too.
+        let opened = self.text()[before.clone()]
+            .rfind("${")
+            .filter(|at| !self.text()[before.start + at..before.end].contains('}'));
+        let closed = opened.and_then(|_| self.text()[before.end..self.arguments.end].find('}'));
+        let joined = closed.map(|at| &self.text()[before.start..before.end + at + 1]);
         let message = format!("Syntax error - can't find = in {text:?}. Must be of the form: name=value");
         let help = if text == "#" {
-            "a comment needs a line of its own"
+            "a comment needs a line of its own".to_owned()
+        } else if let Some(joined) = joined {
+            format!("braces do not keep blanks together: put the value of {joined} in double quotes")
         } else {
-            "put a value that holds blanks in double quotes, as in NAME=\"two words\""
+            "put a value that holds blanks in double quotes, as in NAME=\"two words\"".to_owned()
         };
         let span = self.line.span(word.start, word.end);
         self.report(Diagnostic::error(codes::PAIR_WITHOUT_EQUALS, message, span).with_help(help));
