@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::options::{ClientOptions, Credential};
 use crate::reply::Reply;
 use crate::retry::{Attempts, Failure};
-use crate::target::{Registry, authority_of, shown};
+use crate::target::{Registry, authority_of, is_same_origin, shown};
 use crate::transport::{Payload, Redirects, Request, Transport};
 
 /// The most bytes of a token server's answer (edges: 8).
@@ -89,6 +89,11 @@ impl Auth {
         mut request: Request,
         attempts: &mut Attempts<'_>,
     ) -> Result<Reply, Failure> {
+        // Registries may send an upload elsewhere; what is theirs does not go along (edges: 10).
+        let own = Url::parse(&format!("{}://{}/", request.url.scheme(), registry.authority));
+        if !own.is_ok_and(|own| is_same_origin(&own, &request.url)) {
+            return transport.send(&request, attempts).await;
+        }
         let host = self.host(registry);
         let ask = Ask { auth: self, transport, registry, repository, scope, host: &host };
         let known = lock(&host.challenge).clone();

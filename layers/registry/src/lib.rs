@@ -13,6 +13,23 @@
 //! - Every wait and every body has a limit.
 //! - Credentials go to the host and port they belong to, and appear in no message.
 //! - A push is done only when the registry confirmed the digest.
+//!
+//! # Example
+//! ```no_run
+//! use strake_layers::{BlobStore, PlatformMatcher, Platform, Reference};
+//! use strake_registry::{Client, ClientOptions};
+//!
+//! async fn pull(store: &BlobStore) -> Result<(), Box<dyn std::error::Error>> {
+//!     let client = Client::new(ClientOptions::default());
+//!     let reference = Reference::parse("docker.io/library/busybox:1.36")?;
+//!     let platform = PlatformMatcher::new(&Platform::new("linux", "amd64"));
+//!     let image = client.resolve(&reference, &platform, Some(store)).await?;
+//!     for layer in &image.manifest.value.layers {
+//!         client.fetch_blob(&reference, layer, store).await?;
+//!     }
+//!     Ok(())
+//! }
+//! ```
 
 mod auth;
 mod cause;

@@ -13,7 +13,7 @@ use crate::reply::Reply;
 use crate::resolve::blob_place;
 use crate::retry::{Attempts, Failure};
 use crate::sink::Sink;
-use crate::target::is_private;
+use crate::target::{Registry, is_private};
 use crate::transport::{Redirects, Request};
 
 /// So many new bytes make earlier failures forgotten.
@@ -25,7 +25,7 @@ const REPORT_EVERY: Duration = Duration::from_millis(100);
 /// Where a blob is asked for.
 enum Origin<'a> {
     Registry(&'a Repository),
-    Foreign(&'a Url),
+    Foreign(&'a Url, Redirects),
 }
 
 impl Client {
@@ -34,7 +34,12 @@ impl Client {
         self.until_stopped(self.fetch_blob_once(reference, descriptor, store)).await
     }
 
-    async fn fetch_blob_once(&self, reference: &Reference, descriptor: &Descriptor, store: &BlobStore) -> Result<()> {
+    pub(crate) async fn fetch_blob_once(
+        &self,
+        reference: &Reference,
+        descriptor: &Descriptor,
+        store: &BlobStore,
+    ) -> Result<()> {
         let digest = &descriptor.digest;
         let is_there = || store.size(digest) == Some(descriptor.size);
         if is_there() {
@@ -80,21 +85,23 @@ impl Client {
         if self.inner.options.foreign_urls == ForeignUrls::Refused {
             return Err(hint_foreign(error, descriptor));
         }
+        // The registry chose these addresses; they must not reach into a network that it is not in itself (edges: 10).
+        let rule =
+            if Registry::new(reference.registry()).is_private() { Redirects::Registry } else { Redirects::Public };
         for url in descriptor.urls.iter().filter_map(|text| Url::parse(text).ok()) {
-            // The registry chose these addresses; they must not reach into this network (edges: 10).
-            if url.scheme() != "https"
-                || (is_private(&url) && !crate::target::Registry::new(reference.registry()).is_loopback())
-            {
+            if url.scheme() != "https" || (rule == Redirects::Public && is_private(&url)) {
                 continue;
             }
             let mut attempts = self.attempts(place.clone());
             let mut sink = None;
             loop {
-                let failure =
-                    match self.fetch_into(&Origin::Foreign(&url), descriptor, store, &mut sink, &mut attempts).await {
-                        Ok(()) => return Ok(()),
-                        Err(failure) => failure,
-                    };
+                let failure = match self
+                    .fetch_into(&Origin::Foreign(&url, rule), descriptor, store, &mut sink, &mut attempts)
+                    .await
+                {
+                    Ok(()) => return Ok(()),
+                    Err(failure) => failure,
+                };
                 match attempts.after(failure).await {
                     Ok(()) => {}
                     Err(Error::Cancelled) => return Err(Error::Cancelled),
@@ -160,9 +167,9 @@ impl Client {
             Origin::Registry(source) => {
                 Request::new(Method::GET, self.url(source, &format!("blobs/{}", descriptor.digest), attempts).await?)
             }
-            Origin::Foreign(url) => {
+            Origin::Foreign(url, rule) => {
                 let mut request = Request::new(Method::GET, (*url).clone());
-                request.redirects = Redirects::Public;
+                request.redirects = *rule;
                 request
             }
         };
@@ -172,7 +179,7 @@ impl Client {
         }
         match origin {
             Origin::Registry(source) => self.send(source, &pull_scope(&source.name), request, attempts).await,
-            Origin::Foreign(_) => self.inner.transport.send(&request, attempts).await,
+            Origin::Foreign(..) => self.inner.transport.send(&request, attempts).await,
         }
     }
 

@@ -46,20 +46,21 @@ pub struct ImagePush<'a> {
     pub manifest: &'a [u8],
     /// The config and the layers it refers to.
     pub blobs: &'a [Descriptor],
-    /// Repositories of the same registry that may have some of them: those of the bases.
-    pub mount_from: &'a [Reference],
+    /// The images it was built upon. What the store has not got of their blobs is mounted from there, or fetched.
+    pub bases: &'a [Reference],
 }
 
 impl Client {
-    /// Brings a blob of the store to a registry, where it is not there yet. `from` is tried for a mount first.
+    /// Brings a blob to a registry, where it is not there yet. `bases` are images that may have it: those on the same
+    /// registry are asked for a mount first, and a blob that the store has not got is fetched from any of them.
     pub async fn push_blob(
         &self,
         reference: &Reference,
         descriptor: &Descriptor,
         store: &BlobStore,
-        from: &[Reference],
+        bases: &[Reference],
     ) -> Result<Pushed> {
-        self.until_stopped(self.push_blob_now(reference, descriptor, store, from)).await
+        self.until_stopped(self.push_blob_now(reference, descriptor, store, bases)).await
     }
 
     async fn push_blob_now(
@@ -67,12 +68,12 @@ impl Client {
         reference: &Reference,
         descriptor: &Descriptor,
         store: &BlobStore,
-        from: &[Reference],
+        bases: &[Reference],
     ) -> Result<Pushed> {
-        let upload = Upload { client: self, target: Repository::of(reference), descriptor, store };
+        let upload = Upload { client: self, target: Repository::of(reference), descriptor, store, bases };
         let mut attempts = self.attempts(blob_place("push", reference, &descriptor.digest));
         // A registry that refuses a mount today refuses it in a minute: each repository is tried once.
-        let mut mounts: Vec<&str> = from
+        let mut mounts: Vec<&str> = bases
             .iter()
             .filter(|other| {
                 Repository::of(other).registry == upload.target.registry && other.repository() != upload.target.name
@@ -170,7 +171,7 @@ impl Client {
                 .blobs
                 .iter()
                 .filter(|blob| !MediaType::is_nondistributable(&blob.media_type) && seen.insert(blob.digest.clone()))
-                .map(|blob| Box::pin(self.push_blob_now(reference, blob, store, image.mount_from)))
+                .map(|blob| Box::pin(self.push_blob_now(reference, blob, store, image.bases)))
                 .collect();
             let mut pushes = stream::iter(wanted).buffer_unordered(PARALLEL);
             while let Some(pushed) = pushes.next().await {
@@ -237,6 +238,7 @@ struct Upload<'a> {
     target: Repository,
     descriptor: &'a Descriptor,
     store: &'a BlobStore,
+    bases: &'a [Reference],
 }
 
 impl Upload<'_> {
@@ -250,17 +252,27 @@ impl Upload<'_> {
             return Ok(Pushed::Present);
         }
         let Some(session) = self.begin(mounts, attempts).await? else { return Ok(Pushed::Mounted) };
-        // A base whose blob was never downloaded can only be mounted; the error says so before anything is sent.
-        if self.store.size(&self.descriptor.digest) != Some(self.descriptor.size) {
-            return Err(Failure::Fatal(Error::Layers(strake_layers::Error::BlobMissing(
-                self.descriptor.digest.clone(),
-            ))));
-        }
+        self.ensure_stored().await?;
         match mode {
             Mode::Whole => self.send_whole(session, attempts).await?,
             Mode::Chunks => self.send_chunks(session, attempts).await?,
         }
         Ok(Pushed::Uploaded)
+    }
+
+    /// Fetches the blob of a base that was never looked into, and could not be mounted.
+    async fn ensure_stored(&self) -> Result<()> {
+        let digest = &self.descriptor.digest;
+        let mut error = Error::Layers(strake_layers::Error::BlobMissing(digest.clone()));
+        for base in self.bases {
+            if self.store.size(digest) == Some(self.descriptor.size) {
+                break;
+            }
+            if let Err(failed) = Box::pin(self.client.fetch_blob_once(base, self.descriptor, self.store)).await {
+                error = failed;
+            }
+        }
+        if self.store.size(digest) == Some(self.descriptor.size) { Ok(()) } else { Err(error) }
     }
 
     fn scope(&self, from: Option<&str>) -> Scope {

@@ -44,8 +44,9 @@ impl Registry {
             || strip(&self.authority).is_some_and(|host| host == authority)
     }
 
-    pub(crate) fn is_loopback(&self) -> bool {
-        Url::parse(&format!("http://{}", self.authority)).is_ok_and(|url| is_loopback(&url))
+    /// Tells whether it is on this machine or its network, as far as its name says so.
+    pub(crate) fn is_private(&self) -> bool {
+        Url::parse(&format!("http://{}", self.authority)).is_ok_and(|url| is_private(&url))
     }
 }
 
@@ -139,10 +140,10 @@ mod tests {
     #[test]
     fn loopback_and_private_addresses_are_known() {
         for name in ["localhost", "localhost:5000", "127.0.0.1:5000", "127.9.9.9", "[::1]:5000"] {
-            assert!(Registry::new(name).is_loopback(), "{name}");
+            assert!(is_loopback(&Url::parse(&format!("http://{name}")).unwrap()), "{name}");
         }
         for name in ["localhost.example", "128.0.0.1", "10.0.0.1"] {
-            assert!(!Registry::new(name).is_loopback(), "{name}");
+            assert!(!is_loopback(&Url::parse(&format!("http://{name}")).unwrap()), "{name}");
         }
         for url in [
             "https://10.1.1.1/",

@@ -3,10 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 
 use crate::error::{Error, Result};
@@ -30,14 +33,13 @@ pub(crate) fn client_config(certificates: HostCertificates) -> Result<ClientConf
         .with_safe_default_protocol_versions()
         .map_err(|error| Error::Internal(format!("TLS versions: {error}")))?;
     let HostCertificates { authorities, client } = certificates;
-    let wants_certificate = match platform_verifier(&authorities, provider) {
-        Some(verifier) => versions.dangerous().with_custom_certificate_verifier(Arc::new(verifier)),
-        None => {
-            // A machine without roots, as many small containers are, can still reach hosts with a folder of their own.
-            let mut roots = RootCertStore::empty();
-            roots.add_parsable_certificates(authorities);
-            versions.with_root_certificates(roots)
+    let wants_certificate = match server_verifier(&authorities, provider) {
+        Some(verifier) => {
+            let verifier = ListedVerifier { inner: verifier, listed: authorities };
+            versions.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
         }
+        // A machine without any root, as small containers are, reaches no host over TLS, but the others still.
+        None => versions.with_root_certificates(RootCertStore::empty()),
     };
     match client {
         None => Ok(wants_certificate.with_no_client_auth()),
@@ -47,8 +49,74 @@ pub(crate) fn client_config(certificates: HostCertificates) -> Result<ClientConf
     }
 }
 
-fn platform_verifier(authorities: &[CertificateDer<'static>], provider: Arc<CryptoProvider>) -> Option<Verifier> {
-    Verifier::new_with_extra_roots(authorities.iter().cloned(), provider).ok()
+/// The machine's own verifier with further authorities; on a machine without roots these alone.
+fn server_verifier(
+    authorities: &[CertificateDer<'static>],
+    provider: Arc<CryptoProvider>,
+) -> Option<Arc<dyn ServerCertVerifier>> {
+    if let Ok(verifier) = Verifier::new_with_extra_roots(authorities.iter().cloned(), provider.clone()) {
+        return Some(Arc::new(verifier));
+    }
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(authorities.iter().cloned());
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().ok()?;
+    Some(verifier)
+}
+
+/// Accepts a server whose very certificate is listed as an authority.
+///
+/// A certificate as `openssl req -x509` makes it is its own authority, and docker's documentation tells to put it into
+/// the folder as it is. Go takes it; rustls refuses an authority's certificate as a server's, and with good reason where
+/// somebody else signed it.
+#[derive(Debug)]
+struct ListedVerifier {
+    inner: Arc<dyn ServerCertVerifier>,
+    listed: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for ListedVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verified = self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        let Err(error) = verified else { return verified };
+        // Only this refusal is lifted. It comes after the dates were checked and before the name was; the type behind it
+        // is not rustls' own, so its name is what there is to tell it by.
+        let is_lifted =
+            error.to_string().contains("CaUsedAsEndEntity") && self.listed.iter().any(|listed| listed == end_entity);
+        if !is_lifted {
+            return Err(error);
+        }
+        verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls12_signature(message, cert, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls13_signature(message, cert, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
 }
 
 /// Reads the folder of a registry; `None` where no directory has one.

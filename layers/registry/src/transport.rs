@@ -260,6 +260,7 @@ fn client_builder(options: &ClientOptions, certificates: HostCertificates) -> Re
     let proxies = [(&options.proxies.http, "http_proxy"), (&options.proxies.https, "https_proxy")];
     for (address, name) in proxies {
         let Some(address) = address.as_deref().filter(|address| !address.is_empty()) else { continue };
+        let address = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
         let proxy = if name == "http_proxy" { Proxy::http(address) } else { Proxy::https(address) };
         let proxy =
             proxy.map_err(|_| Error::Configuration(format!("the value of {name} is not the URL of a proxy")))?;
