@@ -1,0 +1,140 @@
+//! Which files of a tree a source names (dockerfile.md §13.5, "Path sources").
+
+use strake_layers::ImagePath;
+use strake_parser::glob;
+
+use super::super::codes;
+use super::Fault;
+use crate::source::{LastLink, SourceNode, Tree};
+
+/// What a source names.
+#[derive(Debug)]
+pub(super) struct Selection {
+    /// In order.
+    pub matches: Vec<Match>,
+    /// Whether the source has wildcards.
+    pub has_wildcard: bool,
+}
+
+/// Something that a source names.
+#[derive(Debug)]
+pub(super) struct Match {
+    /// The name it has in a directory: a link's own, not the one of what it points to.
+    pub name: ImagePath,
+    /// What it is, links followed.
+    pub node: SourceNode,
+}
+
+/// Cleans a source as it is written: `..` stays at the root, a slash at the end says nothing.
+pub(super) fn clean(text: &str, is_windows: bool) -> Result<ImagePath, Fault> {
+    let text = if is_windows { super::windows::source(text) } else { text.to_owned() };
+    ImagePath::clean(&text).map_err(|error| Fault::new(codes::NOT_FOUND, format!("source {text:?}: {error}")))
+}
+
+/// Finds what a source names.
+pub(super) fn select(tree: &Tree, text: &str, path: &ImagePath, keyword: &str) -> Result<Selection, Fault> {
+    let names: Vec<&[u8]> = path.components().collect();
+    let Some(first) = names.iter().position(|name| glob::has_wildcard(name)) else {
+        let node = find(tree, path)?.ok_or_else(|| not_found(tree, text, path, keyword))?;
+        return Ok(Selection { matches: vec![Match { name: last_name(path), node }], has_wildcard: false });
+    };
+    let (prefix, patterns) = names.split_at(first);
+    for pattern in patterns {
+        // A name that nothing has: only the pattern itself is judged.
+        glob::matches(pattern, b"").map_err(|_| malformed(text, keyword))?;
+    }
+    let prefix = ImagePath::parse(prefix.join(&b'/')).unwrap_or_default();
+    let mut found = Vec::new();
+    if let Some(start) = find(tree, &prefix)? {
+        search(tree, &start, patterns, &mut found)?;
+    }
+    let mut matches = Vec::new();
+    for node in found {
+        let name = last_name(&node.entry.path);
+        let below = node.entry.path.strip_prefix(&tree.root().path).unwrap_or_default();
+        let node = find(tree, &below)?.ok_or_else(|| not_found(tree, &tree.below_root(&node.entry.path), &below, keyword))?;
+        matches.push(Match { name, node });
+    }
+    Ok(Selection { matches, has_wildcard: true })
+}
+
+/// What is at a path counted from the tree's root, links followed.
+pub(super) fn find(tree: &Tree, path: &ImagePath) -> Result<Option<SourceNode>, Fault> {
+    let followed = tree.follow(path, LastLink::Follow)?;
+    Ok(tree.get(&followed.path)?)
+}
+
+/// Matches names level by level: a wildcard never crosses a slash. What matched is not looked into.
+fn search(tree: &Tree, above: &SourceNode, patterns: &[&[u8]], found: &mut Vec<SourceNode>) -> Result<(), Fault> {
+    let Some((pattern, rest)) = patterns.split_first() else { return Ok(()) };
+    if !above.entry.is_directory() {
+        return Ok(());
+    }
+    for child in tree.children(&above.entry.path)?.iter() {
+        let name = child.entry.path.file_name().unwrap_or_default();
+        if !glob::matches(pattern, name).unwrap_or(false) {
+            continue;
+        }
+        if rest.is_empty() {
+            found.push(child.clone());
+        } else {
+            search(tree, child, rest, found)?;
+        }
+    }
+    Ok(())
+}
+
+fn last_name(path: &ImagePath) -> ImagePath {
+    path.file_name().and_then(|name| ImagePath::parse(name).ok()).unwrap_or_default()
+}
+
+fn malformed(text: &str, keyword: &str) -> Fault {
+    Fault::new(codes::PATTERN, format!("{keyword} source {text:?} is not a valid pattern: a set is not closed or a backslash stands last"))
+        .with_help("write [[] for a bracket that is meant as it is")
+}
+
+/// Says that a source is not there, and why that may be.
+pub(super) fn not_found(tree: &Tree, text: &str, path: &ImagePath, keyword: &str) -> Fault {
+    let place = tree.name();
+    let mut message = format!("{keyword} source {text:?} not found in the {place}");
+    if let Ok(Some(link)) = dangling_link(tree, path) {
+        message = format!("{message}: {link}");
+    }
+    let fault = Fault::new(codes::NOT_FOUND, message);
+    if let Some(context) = tree.as_context() {
+        if let Some((file, line, rule)) = context.ignoring_rule(path) {
+            let exists = if context.exists_on_host(path) { "it is there, but" } else { "and" };
+            return fault.with_help(format!("{exists} line {line} of {file} ({rule}) leaves it out"));
+        }
+    }
+    let names = tree.names_near(&tree.root().path.join_path(path));
+    let wanted = String::from_utf8_lossy(path.as_bytes()).into_owned();
+    match strake_parser::suggest(&wanted, names.iter().map(String::as_str)) {
+        Some(near) => fault.with_help(format!("did you mean {near:?}?")),
+        None if names.is_empty() => fault.with_help(format!("the {place} has no files there")),
+        None => fault.with_help(format!("sources count from the top of the {place}")),
+    }
+}
+
+/// The link on a path that leads to nothing.
+fn dangling_link(tree: &Tree, path: &ImagePath) -> Result<Option<String>, crate::Error> {
+    let root = &tree.root().path;
+    let mut ways: Vec<ImagePath> = path.ancestors().collect();
+    ways.reverse();
+    ways.push(path.clone());
+    for way in ways {
+        let kept = tree.follow(&way, LastLink::Keep)?;
+        let Some(node) = tree.get(&kept.path)? else { return Ok(None) };
+        if let strake_layers::EntryKind::Symlink(target) = &node.entry.kind {
+            let end = tree.follow(&way, LastLink::Follow)?;
+            if tree.get(&end.path)?.is_none() {
+                let at = node.entry.path.strip_prefix(root).unwrap_or_default();
+                return Ok(Some(format!(
+                    "{at} is a link to {:?}, which does not exist inside",
+                    String::from_utf8_lossy(target)
+                )));
+            }
+        }
+    }
+    Ok(None)
+}

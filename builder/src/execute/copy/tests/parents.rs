@@ -1,0 +1,96 @@
+//! `--parents`.
+
+use super::*;
+
+#[cfg(unix)]
+#[test]
+fn copy_parents_keeps_directories_and_their_modes() {
+    let bench = || {
+        let bench = Bench::new(&["a/b/c.txt", "a/b/d.txt", "x/y.txt"]);
+        for (path, mode) in [("a", 0o700), ("a/b", 0o751), ("x", 0o775)] {
+            set_mode(bench.path(), path, mode);
+        }
+        bench
+    };
+    let table: [(&str, &[&str]); 4] = [
+        (
+            "COPY --parents a/b/c.txt x/y.txt /t/",
+            &["/t/a d700", "/t/a/b d751", "/t/a/b/c.txt f644 c.txt", "/t/x d775", "/t/x/y.txt f644 y.txt"],
+        ),
+        ("COPY --parents ./a/./b/c.txt /t/", &["/t/b d751", "/t/b/c.txt f644 c.txt"]),
+        ("COPY --parents a/./b /t/", &["/t/b d751", "/t/b/c.txt f644 c.txt", "/t/b/d.txt f644 d.txt"]),
+        ("COPY --parents ./*/y.t?t /t/", &["/t/x d775", "/t/x/y.txt f644 y.txt"]),
+    ];
+    for (line, expected) in table {
+        let mut bench = bench();
+        bench.run(line);
+        assert_eq!(bench.below("/t")[1..], *expected, "{line}");
+    }
+}
+
+#[test]
+fn double_star_crosses_directories() {
+    let mut bench = Bench::new(&[
+        "package.json",
+        "pkgs/one/package.json",
+        "pkgs/one/src/code.c",
+        "pkgs/two/deep/package.json",
+        "pkgs/two/deep/x.lock",
+        "pkgs/y.lock",
+    ]);
+    bench.run("COPY --parents package.json **/package.json /app/").run("COPY --parents pkgs/./**/*.lock /locks/");
+    assert_eq!(
+        bench.tree(),
+        [
+            "/app d755",
+            "/app/package.json f644 package.json",
+            "/app/pkgs d755",
+            "/app/pkgs/one d755",
+            "/app/pkgs/one/package.json f644 package.json",
+            "/app/pkgs/two d755",
+            "/app/pkgs/two/deep d755",
+            "/app/pkgs/two/deep/package.json f644 package.json",
+            "/locks d755",
+            "/locks/two d755",
+            "/locks/two/deep d755",
+            "/locks/two/deep/x.lock f644 x.lock",
+            "/locks/y.lock f644 y.lock",
+        ]
+    );
+}
+
+#[test]
+fn a_wildcard_that_finds_nothing_makes_the_destination() {
+    let mut bench = Bench::new(&["a.txt", "sub/b.txt"]);
+    bench.run("COPY --parents **/*.none /p/").run("COPY --parents **/*.none sub/b.txt /q/");
+    assert_eq!(bench.tree(), ["/p d755", "/q d755", "/q/sub d755", "/q/sub/b.txt f644 b.txt"]);
+    assert!(bench.fail("COPY --parents sub/none.txt /r/").contains("sub/none.txt"));
+}
+
+#[cfg(unix)]
+#[test]
+fn named_links_stay_links() {
+    let mut bench = Bench::new(&["d/real/f", "d/x"]);
+    symlink(bench.path(), "real", "d/link");
+    symlink(bench.path(), "x", "d/file-link");
+    bench.run("COPY --parents d/link d/file-link /one/");
+    assert_eq!(bench.tree(), ["/one d755", "/one/d d755", "/one/d/file-link l -> x", "/one/d/link l -> real"]);
+}
+
+#[test]
+fn exclude_counts_from_the_root_of_the_context() {
+    let files = ["src/a.txt", "src/b.md", "src/sub/c.txt", "src/sub/d.md"];
+    let table: [(&str, &[&str]); 4] = [
+        ("--exclude=*.txt src", &["", "/src", "/src/a.txt", "/src/b.md", "/src/sub", "/src/sub/c.txt", "/src/sub/d.md"]),
+        ("--exclude=**/*.txt src", &["", "/src", "/src/b.md", "/src/sub", "/src/sub/d.md"]),
+        ("--exclude=src/sub src/*", &["", "/src", "/src/a.txt", "/src/b.md"]),
+        ("--exclude=**/*.md src/./sub", &["", "/sub", "/sub/c.txt"]),
+    ];
+    for (rest, expected) in table {
+        let mut bench = Bench::new(&files);
+        bench.run(&format!("COPY --parents {rest} /t/"));
+        let below = bench.below("/t");
+        let names: Vec<&str> = below.iter().filter_map(|line| line.split(' ').next()).map(|path| &path[2..]).collect();
+        assert_eq!(names, expected, "{rest}");
+    }
+}

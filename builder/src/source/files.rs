@@ -1,0 +1,115 @@
+//! A context before its ignore file is known: what the Dockerfile is read from.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use strake_layers::{
+    Archive, ArchiveFormat, ArchiveReader, Cancel, Entry, EntryKind, HostDir, HostKind, ImagePath, Limits, Rootfs,
+    Timestamp, WhiteoutNames,
+};
+
+use super::context::{Context, ContextOptions, IgnoreFile, read_small};
+use super::links::{LastLink, Root, Seen};
+use super::tree::Tree;
+use crate::{Error, Result};
+
+/// The files of a context, nothing left out yet.
+#[derive(Clone, Debug)]
+pub(super) enum Files {
+    /// A folder of the host.
+    Folder(Arc<HostDir>),
+    /// Files that are known as entries: of an archive, of a download.
+    Entries(Arc<Rootfs>),
+}
+
+impl Files {
+    /// No files at all.
+    pub(super) fn empty() -> Self {
+        Self::Entries(Arc::new(Rootfs::new(Vec::new())))
+    }
+
+    /// Reads an archive; nothing where the file is none.
+    pub(super) fn archive(name: &str, mut file: File, scratch: &Path, cancel: &Cancel) -> Result<Option<Self>> {
+        let Some(format) = ArchiveFormat::detect(&mut file)? else { return Ok(None) };
+        let archive = Arc::new(Archive::of_file(name, file, format, scratch, Limits::default()));
+        let reader = ArchiveReader { name, whiteouts: WhiteoutNames::Plain, limits: Limits::default(), cancel };
+        let mut entries = reader.index(&archive)?;
+        for entry in &mut entries {
+            // Files of a context belong to 0:0 and have no extended attributes (dockerfile.md §13.5, "Metadata").
+            (entry.meta.uid, entry.meta.gid) = (0, 0);
+            entry.meta.xattrs.clear();
+            entry.meta.windows = None;
+        }
+        Ok(Some(Self::Entries(Arc::new(Rootfs::new(vec![entries.into()])))))
+    }
+
+    /// Reads a file whole, links followed inside the context; nothing where it is missing.
+    pub(super) fn read(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+        let path = ImagePath::clean(path).map_err(|error| Error::user(format!("{path:?}: {error}")))?;
+        match self {
+            Self::Folder(root) => {
+                let real = Root::default().follow(&path, LastLink::Follow, &mut |at| look(root, at))?;
+                read_small(root, &real.path, limit)
+            }
+            Self::Entries(rootfs) => Ok(rootfs.read_small_file(&path, limit)?),
+        }
+    }
+
+    /// The first of some files that is there: its name and its bytes.
+    pub(super) fn read_first(&self, names: &[String], limit: u64) -> Result<Option<(String, Vec<u8>)>> {
+        for name in names {
+            if let Some(bytes) = self.read(name, limit)? {
+                return Ok(Some((name.clone(), bytes)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Makes the tree that instructions read from.
+    pub(super) fn tree(&self, options: ContextOptions) -> Result<Tree> {
+        match self {
+            Self::Folder(root) => Ok(Tree::context(Arc::new(Context::new(root.clone(), options)?))),
+            Self::Entries(rootfs) => {
+                let rootfs = match &options.ignore {
+                    Some(ignore) => Arc::new(Rootfs::new(vec![filter(rootfs.flatten(), ignore).into()])),
+                    None => rootfs.clone(),
+                };
+                Ok(Tree::rootfs(rootfs, false, options.name))
+            }
+        }
+    }
+
+    /// The time of the newest regular file; of a folder it is not asked for.
+    pub(super) fn newest(&self) -> Option<Timestamp> {
+        match self {
+            Self::Folder(_) => None,
+            Self::Entries(rootfs) => {
+                let files = rootfs.walk(&ImagePath::root()).filter(|entry| matches!(entry.kind, EntryKind::File(_)));
+                files.map(|entry| entry.meta.mtime).max()
+            }
+        }
+    }
+}
+
+fn look(root: &HostDir, at: &ImagePath) -> Result<Option<Seen>> {
+    let Ok(found) = root.stat(at) else { return Ok(None) };
+    let link = if found.kind == HostKind::Symlink { Some(root.read_link(at)?.into()) } else { None };
+    Ok(Some(Seen { path: at.clone(), link }))
+}
+
+/// Leaves out what an ignore file says; a directory comes back with what is taken back below it.
+fn filter(entries: Vec<Entry>, ignore: &IgnoreFile) -> Vec<Entry> {
+    let mut kept: Vec<Entry> = Vec::with_capacity(entries.len());
+    // From the end: what is below a directory is decided before the directory.
+    for entry in entries.into_iter().rev() {
+        let is_ignored = ignore.rules.decide(entry.path.as_bytes()).ignored;
+        let holds_kept = || kept.last().is_some_and(|below| below.path.starts_with(&entry.path));
+        if !is_ignored || (entry.is_directory() && holds_kept()) {
+            kept.push(entry);
+        }
+    }
+    kept.reverse();
+    // The file that a hard link names may be one of those left out: its content stands with the first name left.
+    kept
+}
