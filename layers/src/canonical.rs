@@ -69,7 +69,7 @@ fn write_entry(out: &mut Vec<u8>, entry: &Entry, times: TimesInId) -> Result<()>
     }
     match &entry.kind {
         EntryKind::Directory { opaque, implicit } => {
-            out.extend_from_slice(&[b'd', u8::from(*opaque), u8::from(*implicit)])
+            out.extend_from_slice(&[b'd', u8::from(*opaque), u8::from(*implicit)]);
         }
         EntryKind::File(content) => {
             let hash = content.hash.ok_or_else(|| Error::Internal(format!("{} has no content hash", entry.path)))?;

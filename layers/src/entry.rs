@@ -16,6 +16,9 @@ pub struct Entry {
     pub kind: EntryKind,
 }
 
+/// Extended attributes: full name (`security.capability`, `user.k`) and value.
+pub type Xattrs = BTreeMap<Box<[u8]>, Box<[u8]>>;
+
 /// Attributes of an entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata {
@@ -28,7 +31,7 @@ pub struct Metadata {
     /// Time of last change of the content.
     pub mtime: Timestamp,
     /// Extended attributes, by full name (`security.capability`, `user.k`).
-    pub xattrs: BTreeMap<Box<[u8]>, Box<[u8]>>,
+    pub xattrs: Xattrs,
     /// What only Windows layers have (windows.md §2.2).
     pub windows: Option<Box<WindowsMetadata>>,
 }

@@ -1,9 +1,8 @@
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::{DeviceNumber, Error, ImagePath, Result, Timestamp, sys};
+use crate::{DeviceNumber, Error, ImagePath, Result, Timestamp, Xattrs, sys};
 
 /// What a name of the host is, without following links.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -148,7 +147,7 @@ impl HostDir {
     }
 
     /// All extended attributes of a regular file or directory; other kinds and other hosts have none.
-    pub fn xattrs(&self, path: &ImagePath) -> Result<BTreeMap<Box<[u8]>, Box<[u8]>>> {
+    pub fn xattrs(&self, path: &ImagePath) -> Result<Xattrs> {
         self.dir.xattrs(path).map_err(|e| self.error("read attributes of", path, e))
     }
 

@@ -159,7 +159,7 @@ mod tests {
     fn entries() -> Vec<Entry> {
         let meta = Metadata { mode: 0o644, ..Metadata::default() };
         let file = |name: &str, size: usize| {
-            let bytes: Vec<u8> = (0..size).map(|i| (i / 3) as u8).collect();
+            let bytes: Vec<u8> = (0..size).map(|i| (i / 3).to_le_bytes()[0]).collect();
             Entry::inline_file(ImagePath::parse(name).unwrap(), meta.clone(), bytes)
         };
         vec![file("a", 3_000_000), file("b", 0), file("c", 700)]

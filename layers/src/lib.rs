@@ -53,7 +53,7 @@ pub use compress::{ArchiveFormat, Compression};
 pub use content::hash_contents;
 pub use descriptor::Descriptor;
 pub use digest::{Algorithm, ChainId, ContentHash, DiffId, Digest, DigestError, LayerId};
-pub use entry::{ContentSource, DeviceNumber, Entry, EntryKind, FileContent, Metadata, WindowsMetadata};
+pub use entry::{ContentSource, DeviceNumber, Entry, EntryKind, FileContent, Metadata, WindowsMetadata, Xattrs};
 pub use error::{Error, ErrorKind, Result};
 pub use host::{HostDir, HostEntry, HostKind, HostName, Stamp};
 pub use image::{

@@ -224,7 +224,7 @@ mod tests {
         (0..length)
             .map(|i| {
                 state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                if i % 7 < 4 { b'a' + (i / 50 % 20) as u8 } else { (state >> 24) as u8 & 0x3f }
+                if i % 7 < 4 { b'a' + (i / 50 % 20).to_le_bytes()[0] } else { state.to_le_bytes()[3] & 0x3f }
             })
             .collect()
     }
@@ -271,7 +271,7 @@ mod tests {
         let noise: Vec<u8> = (0..WINDOW / 2)
             .map(|_| {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                (state >> 56) as u8
+                state.to_le_bytes()[7]
             })
             .collect();
         let mut data = vec![0; BLOCK - noise.len()];

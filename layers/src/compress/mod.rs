@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use zstd::zstd_safe::CParameter;
 
 pub use decode::ArchiveFormat;
-pub(crate) use decode::{BoundedReader, decoder};
+pub(crate) use decode::BoundedReader;
 
 use gzip::GzipWriter;
 
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn zstd_bytes_do_not_depend_on_workers() {
-        let data: Vec<u8> = (0..9_000_000_u32).map(|i| (i.wrapping_mul(i) >> 11) as u8 & 0x1f).collect();
+        let data: Vec<u8> = (0..9_000_000_u32).map(|i| (i.wrapping_mul(i) >> 11).to_le_bytes()[0] & 0x1f).collect();
         let pack = |workers, piece| {
             let mut encoder = zstd_encoder(Vec::new(), 3, workers).unwrap();
             for part in data.chunks(piece) {
@@ -145,8 +145,11 @@ mod tests {
             let packed = encoder.finish().unwrap();
             let format = ArchiveFormat::of_magic(&packed).unwrap_or(ArchiveFormat::Tar);
             let mut plain = String::new();
-            io::Read::read_to_string(&mut decoder(format, Box::new(io::Cursor::new(packed))).unwrap(), &mut plain)
-                .unwrap();
+            io::Read::read_to_string(
+                &mut decode::decoder(format, Box::new(io::Cursor::new(packed))).unwrap(),
+                &mut plain,
+            )
+            .unwrap();
             assert_eq!(plain, "hello");
         }
     }

@@ -1,6 +1,5 @@
 #![cfg(target_os = "linux")]
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
@@ -14,7 +13,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, ResolveFlags, Sta
 use rustix::io::Errno;
 
 use crate::host::{HostEntry, HostKind, HostName};
-use crate::{DeviceNumber, ImagePath, Timestamp};
+use crate::{DeviceNumber, ImagePath, Timestamp, Xattrs};
 
 /// Set once the kernel has answered that it has no openat2 (before 5.6, or a filter that hides it).
 static NO_OPENAT2: AtomicBool = AtomicBool::new(false);
@@ -91,19 +90,19 @@ impl Dir {
         Ok(names)
     }
 
-    pub(crate) fn xattrs(&self, path: &ImagePath) -> io::Result<BTreeMap<Box<[u8]>, Box<[u8]>>> {
+    pub(crate) fn xattrs(&self, path: &ImagePath) -> io::Result<Xattrs> {
         let kind = self.stat(path)?.kind;
         if !matches!(kind, HostKind::File | HostKind::Directory) {
-            return Ok(BTreeMap::new());
+            return Ok(Xattrs::new());
         }
         let fd = self.open_beneath(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
         let list =
             match grow(|buffer| rustix::fs::flistxattr(&fd, buffer), || rustix::fs::flistxattr(&fd, &mut [0_u8; 0])) {
                 Ok(list) => list,
-                Err(Errno::OPNOTSUPP) => return Ok(BTreeMap::new()),
+                Err(Errno::OPNOTSUPP) => return Ok(Xattrs::new()),
                 Err(errno) => return Err(errno.into()),
             };
-        let mut found = BTreeMap::new();
+        let mut found = Xattrs::new();
         for name in list.split(|&b| b == 0).filter(|name| !name.is_empty()) {
             let value = grow(
                 |buffer| rustix::fs::fgetxattr(&fd, name, buffer),

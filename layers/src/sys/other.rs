@@ -1,13 +1,12 @@
 #![cfg(not(target_os = "linux"))]
 
-use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use crate::host::{HostEntry, HostKind, HostName};
-use crate::{DeviceNumber, ImagePath, Timestamp};
+use crate::{DeviceNumber, ImagePath, Timestamp, Xattrs};
 
 /// A directory, by its absolute path without links (on Windows with the `\\?\` prefix, which lifts the limit of 260
 /// characters). The standard library opens files with share-delete there.
@@ -73,8 +72,8 @@ impl Dir {
     }
 
     #[expect(clippy::unused_self, reason = "the same signature on every host")]
-    pub(crate) fn xattrs(&self, _path: &ImagePath) -> io::Result<BTreeMap<Box<[u8]>, Box<[u8]>>> {
-        Ok(BTreeMap::new())
+    pub(crate) fn xattrs(&self, _path: &ImagePath) -> io::Result<Xattrs> {
+        Ok(Xattrs::new())
     }
 
     /// The full path, once no component but the last was seen to be a link.

@@ -19,6 +19,7 @@ pub(super) struct IndexBuilder {
     inline: u64,
     /// The directory that was last found to exist, with no link on its way.
     known_parent: Option<ImagePath>,
+    buffer: Vec<u8>,
 }
 
 enum Node {
@@ -47,6 +48,8 @@ struct Inode {
 const MOST_LINKS: usize = 40;
 /// Sparse files are kept in memory, since they are nowhere in one piece; more than this is refused.
 const MOST_INLINE: u64 = 64 << 20;
+/// Bytes hashed at once.
+const BUFFER: usize = 256 << 10;
 
 impl IndexBuilder {
     /// Takes one member and reads its content, for its hash.
@@ -66,8 +69,11 @@ impl IndexBuilder {
                 self.whiteouts.insert(path, ());
                 return Ok(());
             }
-            ArchiveEntryKind::Opaque => return self.make_opaque(path),
-            ArchiveEntryKind::Directory => return self.add_directory(path, meta),
+            ArchiveEntryKind::Opaque => return self.make_opaque(&path),
+            ArchiveEntryKind::Directory => {
+                self.add_directory(&path, meta);
+                return Ok(());
+            }
             ArchiveEntryKind::File { size, offset } => {
                 let content = self.read_content(size, offset, content, archive)?;
                 self.inodes.push(Inode { meta, content, home: path.clone() });
@@ -85,7 +91,7 @@ impl IndexBuilder {
             ArchiveEntryKind::BlockDevice(number) => Node::BlockDevice(meta, number),
             ArchiveEntryKind::Fifo => Node::Fifo(meta),
         };
-        self.replace(path, node);
+        self.replace(&path, node);
         Ok(())
     }
 
@@ -146,18 +152,18 @@ impl IndexBuilder {
         Ok(done)
     }
 
-    fn add_directory(&mut self, path: ImagePath, meta: Metadata) -> Result<(), Problem> {
-        if let Some(Node::Directory { meta: old, implicit, .. }) = self.nodes.get_mut(&path) {
-            *old = meta;
-            *implicit = false;
-            return Ok(());
+    fn add_directory(&mut self, path: &ImagePath, meta: Metadata) {
+        match self.nodes.get_mut(path) {
+            Some(Node::Directory { meta: old, implicit, .. }) => {
+                *old = meta;
+                *implicit = false;
+            }
+            _ => self.replace(path, Node::Directory { meta, opaque: false, implicit: false }),
         }
-        self.replace(path, Node::Directory { meta, opaque: false, implicit: false });
-        Ok(())
     }
 
-    fn make_opaque(&mut self, path: ImagePath) -> Result<(), Problem> {
-        let path = self.resolve(&path)?;
+    fn make_opaque(&mut self, path: &ImagePath) -> Result<(), Problem> {
+        let path = self.resolve(path)?;
         match self.nodes.get_mut(&path) {
             Some(Node::Directory { opaque, .. }) => *opaque = true,
             Some(_) => return Err(Problem::Bad("it makes something opaque that is no directory".into())),
@@ -194,18 +200,18 @@ impl IndexBuilder {
     }
 
     /// Puts a node at its path; what was there goes, with all below it.
-    fn replace(&mut self, path: ImagePath, node: Node) {
+    fn replace(&mut self, path: &ImagePath, node: Node) {
         let old = self.nodes.insert(path.clone(), node);
         if matches!(old, Some(Node::Directory { .. })) {
-            let below = (Bound::Excluded(&path), Bound::Unbounded);
+            let below = (Bound::Excluded(path), Bound::Unbounded);
             let gone: Vec<_> =
-                self.nodes.range(below).map(|(p, _)| p).take_while(|p| p.starts_with(&path)).cloned().collect();
+                self.nodes.range(below).map(|(p, _)| p).take_while(|p| p.starts_with(path)).cloned().collect();
             for path in gone {
                 self.nodes.remove(&path);
             }
-            let below = (Bound::Excluded(&path), Bound::Unbounded);
+            let below = (Bound::Excluded(path), Bound::Unbounded);
             let gone: Vec<_> =
-                self.whiteouts.range(below).map(|(p, ())| p).take_while(|p| p.starts_with(&path)).cloned().collect();
+                self.whiteouts.range(below).map(|(p, ())| p).take_while(|p| p.starts_with(path)).cloned().collect();
             for path in gone {
                 self.whiteouts.remove(&path);
             }
@@ -228,11 +234,11 @@ impl IndexBuilder {
                 return Err(Problem::Bad("sparse files of more than 64 MiB are not supported; store it dense".into()));
             }
         }
-        let mut buffer = [0; 64 << 10];
+        self.buffer.resize(BUFFER, 0);
         loop {
-            let piece = match content.read(&mut buffer) {
+            let piece = match content.read(&mut self.buffer) {
                 Ok(0) => break,
-                Ok(length) => &buffer[..length],
+                Ok(length) => &self.buffer[..length],
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(Problem::Stream(error)),
             };

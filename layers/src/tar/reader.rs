@@ -136,7 +136,7 @@ impl ArchiveReader<'_> {
                     long_link = Some(self.read_long(blocks, &block, &name)?);
                 }
                 // The label of a volume (GNU).
-                b'V' => {}
+                b'V' => drop(self.read_long(blocks, &block, &name)?),
                 _ => {
                     let mut records = records.unwrap_or_default();
                     if !global.is_empty() {

@@ -37,12 +37,14 @@ pub fn write_tar(
     Ok(writer.summary)
 }
 
-/// For each file that has a link sorting before it: the first of these links, which must be written as the file.
+/// For each file that has a link sorting before it: the first of these links, which must be written as the file. A
+/// link to what only a lower layer has stays as it is.
 fn first_names(entries: &[Entry]) -> HashMap<&ImagePath, &ImagePath> {
     let mut first: HashMap<&ImagePath, &ImagePath> = HashMap::new();
     for entry in entries {
         if let EntryKind::HardLink(target) = &entry.kind
             && entry.path < *target
+            && find_content(entries, target).is_some()
         {
             first.entry(target).or_insert(&entry.path);
         }
@@ -77,7 +79,7 @@ impl Writer<'_> {
                 refuse_marker_name(path)?;
                 if !implicit {
                     let name = if path.is_root() { b"./".to_vec() } else { [name, b"/"].concat() };
-                    self.write_header(entry, Member { name: &name, type_flag: b'5', ..Member::default() })?;
+                    self.write_header(entry, &Member { name: &name, type_flag: b'5', ..Member::default() })?;
                 }
                 if *opaque {
                     let separator: &[u8] = if path.is_root() { b"" } else { b"/" };
@@ -101,15 +103,15 @@ impl Writer<'_> {
                 None => self.write_link(entry, target),
             },
             EntryKind::Symlink(target) => {
-                self.write_header(entry, Member { name, link: target, type_flag: b'2', ..Member::default() })
+                self.write_header(entry, &Member { name, link: target, type_flag: b'2', ..Member::default() })
             }
             EntryKind::CharDevice(device) => {
-                self.write_header(entry, Member { name, type_flag: b'3', device: *device, ..Member::default() })
+                self.write_header(entry, &Member { name, type_flag: b'3', device: *device, ..Member::default() })
             }
             EntryKind::BlockDevice(device) => {
-                self.write_header(entry, Member { name, type_flag: b'4', device: *device, ..Member::default() })
+                self.write_header(entry, &Member { name, type_flag: b'4', device: *device, ..Member::default() })
             }
-            EntryKind::Fifo => self.write_header(entry, Member { name, type_flag: b'6', ..Member::default() }),
+            EntryKind::Fifo => self.write_header(entry, &Member { name, type_flag: b'6', ..Member::default() }),
             EntryKind::Directory { .. } | EntryKind::Whiteout => Ok(()),
         }
     }
@@ -121,16 +123,16 @@ impl Writer<'_> {
     /// Writes the empty file that stands for a whiteout: mode, owner and time 0.
     fn write_marker(&mut self, path: &ImagePath, name: &[u8]) -> Result<()> {
         let marker = Entry { path: path.clone(), meta: Metadata::default(), kind: EntryKind::Whiteout };
-        self.write_header(&marker, Member { name, type_flag: b'0', ..Member::default() })
+        self.write_header(&marker, &Member { name, type_flag: b'0', ..Member::default() })
     }
 
     fn write_link(&mut self, entry: &Entry, target: &ImagePath) -> Result<()> {
         let member =
             Member { name: entry.path.as_bytes(), link: target.as_bytes(), type_flag: b'1', ..Member::default() };
-        self.write_header(entry, member)
+        self.write_header(entry, &member)
     }
 
-    fn write_header(&mut self, entry: &Entry, member: Member<'_>) -> Result<()> {
+    fn write_header(&mut self, entry: &Entry, member: &Member<'_>) -> Result<()> {
         let meta = &entry.meta;
         let header = Header {
             name: member.name,
@@ -182,7 +184,7 @@ impl Writer<'_> {
     /// Writes a file while its bytes are compared with the entry.
     fn write_file(&mut self, entry: &Entry, content: &FileContent) -> Result<()> {
         let name = entry.path.as_bytes();
-        self.write_header(entry, Member { name, type_flag: b'0', size: content.size, ..Member::default() })?;
+        self.write_header(entry, &Member { name, type_flag: b'0', size: content.size, ..Member::default() })?;
         if content.size == 0 && content.hash == Some(ContentHash::of(b"")) {
             return Ok(());
         }
