@@ -141,7 +141,11 @@ impl Transport {
         attempts: &Attempts<'_>,
     ) -> Result<reqwest::Response, Failure> {
         let limits = &self.options.limits;
-        let silent = |limit: Duration| Failure::broken(format!("no answer within {} s", seconds(limit)));
+        let silent = |limit: Duration| {
+            // The last of several silences is cut short by what all of them may last.
+            let shown = if limit < limits.first_byte { limits.silence } else { limit };
+            Failure::broken(format!("no answer within {} s", seconds(shown)))
+        };
         let sent = match payload {
             Payload::Empty | Payload::Bytes(_) => {
                 let builder = match payload {
