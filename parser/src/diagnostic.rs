@@ -21,7 +21,7 @@ pub struct Diagnostic {
     /// What to do.
     pub help: Option<String>,
     /// An edit that mends it, when that is sure.
-    pub fix: Option<Edit>,
+    pub fix: Option<Box<Edit>>,
 }
 
 /// How bad a problem is.
@@ -51,6 +51,36 @@ pub struct Edit {
     pub replacement: String,
 }
 
+/// The greatest length of a message in bytes; more is cut in the middle (edges.md 15).
+const MAX_MESSAGE: usize = 4 << 10;
+
+/// How many problems are kept of one file; nobody reads more, and they cost memory.
+const MAX_PROBLEMS: usize = 1_000;
+
+/// Keeps a problem, unless there are very many already; errors are kept longer, so that one is never lost to warnings.
+pub(crate) fn keep(diagnostic: Diagnostic, out: &mut Vec<Diagnostic>) {
+    let limit = if diagnostic.is_error() { 2 * MAX_PROBLEMS } else { MAX_PROBLEMS };
+    if out.len() < limit {
+        out.push(diagnostic);
+    }
+}
+
+/// Cuts a long text in the middle.
+pub(crate) fn cut_middle(text: &str, limit: usize) -> String {
+    if text.len() <= limit {
+        return text.to_owned();
+    }
+    let mut head = limit / 2;
+    while !text.is_char_boundary(head) {
+        head -= 1;
+    }
+    let mut tail = text.len() - limit / 2;
+    while !text.is_char_boundary(tail) {
+        tail += 1;
+    }
+    format!("{} … {}", &text[..head], &text[tail..])
+}
+
 impl Diagnostic {
     /// Makes an error.
     pub fn error(code: &'static str, message: impl Into<String>, span: Span) -> Self {
@@ -72,7 +102,7 @@ impl Diagnostic {
     /// Adds what to do.
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(shorten(help.into()));
         self
     }
 
@@ -86,7 +116,7 @@ impl Diagnostic {
     /// Adds the edit that mends it.
     #[must_use]
     pub fn with_fix(mut self, span: Span, replacement: impl Into<String>) -> Self {
-        self.fix = Some(Edit { span, replacement: replacement.into() });
+        self.fix = Some(Box::new(Edit { span, replacement: replacement.into() }));
         self
     }
 
@@ -96,6 +126,10 @@ impl Diagnostic {
     }
 
     fn new(code: &'static str, severity: Severity, message: String, span: Span) -> Self {
-        Self { code, severity, rule: None, message, span, labels: Vec::new(), help: None, fix: None }
+        Self { code, severity, rule: None, message: shorten(message), span, labels: Vec::new(), help: None, fix: None }
     }
+}
+
+fn shorten(text: String) -> String {
+    if text.len() <= MAX_MESSAGE { text } else { cut_middle(&text, MAX_MESSAGE) }
 }

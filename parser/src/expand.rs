@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use crate::ast::{Escape, Word};
 use crate::codes;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, cut_middle};
 use crate::span::Span;
 
 mod lexer;
@@ -20,7 +20,7 @@ pub(crate) const MAX_WORD: usize = 1 << 20;
 const MAX_INSTRUCTION: usize = 16 << 20;
 
 /// The greatest length of a word in a message (edges.md 15); more is cut in the middle.
-const MAX_SHOWN: usize = 2 << 10;
+const MAX_SHOWN: usize = 1 << 10;
 
 /// Expands the words of one instruction in one environment.
 ///
@@ -177,29 +177,13 @@ impl<'a> Expander<'a> {
 
 /// Words the reason as the reference does (dockerfile.md §8.2.7).
 fn wrap(reason: &Reason, source: &[u8], span: Span) -> ExpandError {
-    let shown = cut_middle(&String::from_utf8_lossy(source));
+    let shown = cut_middle(&String::from_utf8_lossy(source), MAX_SHOWN);
     ExpandError {
         code: reason.code,
-        message: format!("failed to process {shown:?}: {}", cut_middle(&reason.message)),
+        message: format!("failed to process {shown:?}: {}", cut_middle(&reason.message, MAX_SHOWN)),
         help: reason.help.clone(),
         span,
     }
-}
-
-/// Cuts a long text in the middle.
-fn cut_middle(text: &str) -> String {
-    if text.len() <= MAX_SHOWN {
-        return text.to_owned();
-    }
-    let mut head = MAX_SHOWN / 2;
-    while !text.is_char_boundary(head) {
-        head -= 1;
-    }
-    let mut tail = text.len() - MAX_SHOWN / 2;
-    while !text.is_char_boundary(tail) {
-        tail += 1;
-    }
-    format!("{} … {}", &text[..head], &text[tail..])
 }
 
 /// Bytes that were cut from text at ASCII characters are text.

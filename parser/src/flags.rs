@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::ast::{Escape, Word};
 use crate::codes;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, keep};
 use crate::lines::LogicalLine;
 use crate::span::Span;
 use crate::suggest::suggest;
@@ -122,13 +122,13 @@ impl<'a> FlagWords<'a> {
         };
         let name = flag.get(2..).unwrap_or_default();
         let Some((name, kind)) = known.iter().copied().find(|(known, _)| *known == name) else {
-            out.push(unknown_flag(flag, name, known, span));
+            keep(unknown_flag(flag, name, known, span), out);
             return None;
         };
         if kind != FlagKind::List && before.find(name).is_some() {
             let first = before.find(name).map_or(span, |first| first.span);
             let made = Diagnostic::error(codes::DUPLICATE_FLAG, format!("duplicate flag specified: {flag}"), span);
-            out.push(made.with_label(first, "given here first").with_help(format!("give {flag} once")));
+            keep(made.with_label(first, "given here first").with_help(format!("give {flag} once")), out);
             return None;
         }
         let missing = || {
@@ -147,17 +147,17 @@ impl<'a> FlagWords<'a> {
             }
             (FlagKind::Bool, Some(value)) if value.eq_ignore_ascii_case("false") => value,
             (FlagKind::Bool, Some("")) => {
-                out.push(missing());
+                keep(missing(), out);
                 return None;
             }
             (FlagKind::Bool, Some(value)) => {
                 let message = format!("expecting boolean value for flag {flag}, not: {value}");
                 let help = format!("write {flag} or {flag}=false");
-                out.push(Diagnostic::error(codes::FLAG_NOT_BOOLEAN, message, span).with_help(help));
+                keep(Diagnostic::error(codes::FLAG_NOT_BOOLEAN, message, span).with_help(help), out);
                 return None;
             }
             (_, None) => {
-                out.push(missing());
+                keep(missing(), out);
                 return None;
             }
             (_, Some(value)) => value,

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::ast::{Escape, Heredoc, Instruction, InstructionKind, Onbuild, Word};
 use crate::codes;
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnostic, Severity, keep};
 use crate::flags::{FlagSpec, FlagWords, Flags};
 use crate::json::{self, JsonArray};
 use crate::keyword::Keyword;
@@ -105,7 +105,7 @@ pub(crate) fn read_statement(
     let word = &text[head.word.clone()];
     let statement = line.span(head.word.start, head.arguments.end.max(head.word.end));
     let Some(keyword) = head.keyword else {
-        out.push(unknown_instruction(word, line.span(head.word.start, head.word.end)));
+        keep(unknown_instruction(word, line.span(head.word.start, head.word.end)), out);
         return Statement::Other(unknown(line, head));
     };
     let mut scope = Scope {
@@ -172,7 +172,7 @@ fn unknown_instruction(word: &str, span: Span) -> Diagnostic {
 
 impl<'a> Scope<'a> {
     fn report(&mut self, diagnostic: Diagnostic) {
-        self.out.push(diagnostic);
+        keep(diagnostic, self.out);
     }
 
     fn text(&self) -> &'a str {
@@ -242,7 +242,9 @@ impl<'a> Scope<'a> {
         let mut problems = Vec::new();
         let nested = read_statement(self.line, &head, heredocs, self.escape, &mut problems);
         let Statement::Other(kind) = nested else { return None };
-        self.out.extend(problems.into_iter().map(soften));
+        for problem in problems {
+            keep(soften(problem), self.out);
+        }
         let instruction = Instruction {
             keyword: self.spanned(head.word),
             kind,

@@ -1,11 +1,13 @@
 //! The build checks that need no more than the tree, and pure helpers for the others (dockerfile.md §18).
 
-use crate::ast::{Dockerfile, Instruction, Stage};
+use std::collections::HashMap;
+
+use crate::ast::{Dockerfile, Instruction, InstructionKind};
 use crate::check::CheckSettings;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, keep};
 use crate::ignore::IgnoreRules;
 use crate::rule::Rule;
-use crate::span::Span;
+use crate::span::{Span, Spanned};
 
 mod commands;
 mod stages;
@@ -30,7 +32,7 @@ impl Findings<'_> {
             None => self.settings.enables(rule),
         };
         if is_wanted {
-            self.found.push(diagnostic);
+            keep(diagnostic, &mut self.found);
         }
     }
 }
@@ -47,8 +49,9 @@ pub fn check(
     let mut findings = Findings { settings, found: Vec::new() };
     style::check(dockerfile, &mut findings);
     stages::check(dockerfile, &mut findings);
-    for stage in dockerfile.stages.iter().filter(|stage| is_reachable(stage.index)) {
-        commands::check(dockerfile, stage, &mut findings);
+    let shells = inherited_shells(dockerfile);
+    for (stage, shell) in dockerfile.stages.iter().zip(shells).filter(|(stage, _)| is_reachable(stage.index)) {
+        commands::check(stage, shell, &mut findings);
     }
     let mut found = findings.found;
     found.sort_by_key(|diagnostic| diagnostic.span.start);
@@ -79,33 +82,26 @@ pub fn is_ignored_source(rules: &IgnoreRules, path: &str) -> bool {
     rules.decide(path).ignored
 }
 
-/// Gives the shell that earlier instructions of the stage, or of the stages below it, set before `end`.
-fn shell_before<'a>(dockerfile: &'a Dockerfile, stage: &'a Stage, end: usize) -> Option<Vec<&'a str>> {
-    let mut stage = stage;
-    let mut end = end;
-    loop {
-        let before = stage.instructions.iter().rev().filter(|instruction| instruction.span.start < end);
-        let found = before.filter_map(shell_of).next();
-        if found.is_some() {
-            return found;
+/// Gives the shell that each stage begins with, where a stage below it sets one.
+fn inherited_shells(dockerfile: &Dockerfile) -> Vec<Option<&[Spanned<String>]>> {
+    let mut by_name: HashMap<String, Option<&[Spanned<String>]>> = HashMap::new();
+    let mut first = Vec::with_capacity(dockerfile.stages.len());
+    for stage in &dockerfile.stages {
+        let inherited = by_name.get(&stage.base.raw.to_lowercase()).copied().flatten();
+        first.push(inherited);
+        if let Some(key) = stage.key() {
+            let own = stage.instructions.iter().rev().find_map(shell_of);
+            by_name.insert(key, own.or(inherited));
         }
-        stage = base_stage(dockerfile, stage)?;
-        end = usize::MAX;
     }
+    first
 }
 
-fn shell_of(instruction: &Instruction) -> Option<Vec<&str>> {
+fn shell_of(instruction: &Instruction) -> Option<&[Spanned<String>]> {
     match &instruction.kind {
-        crate::ast::InstructionKind::Shell(shell) => Some(shell.iter().map(|part| part.value.as_str()).collect()),
+        InstructionKind::Shell(shell) => Some(shell),
         _ => None,
     }
-}
-
-/// Gives the earlier stage that a stage is based on.
-fn base_stage<'a>(dockerfile: &'a Dockerfile, stage: &Stage) -> Option<&'a Stage> {
-    let wanted = stage.base.raw.to_lowercase();
-    let earlier = dockerfile.stages.get(..stage.index)?;
-    earlier.iter().rev().find(|other| other.key().is_some_and(|key| key == wanted))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::ast::{Dockerfile, Escape, Instruction, InstructionKind, Stage};
 use crate::codes;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, keep};
 use crate::heredoc::Bodies;
 use crate::instruction::{self, Head, Statement};
 use crate::lines::{Lines, LogicalLine, PhysicalLine};
@@ -217,13 +217,13 @@ impl<'a> Parser<'a> {
     fn report_heredocs(&mut self, bodies: &Bodies, statement: Span) {
         if let Some((message, span)) = &bodies.error {
             let help = "close the quote, or leave the quotes out to have variables expanded";
-            self.diagnostics.push(Diagnostic::error(codes::HEREDOC_DELIMITER, message, *span).with_help(help));
+            keep(Diagnostic::error(codes::HEREDOC_DELIMITER, message, *span).with_help(help), &mut self.diagnostics);
         }
         if let Some((name, span)) = &bodies.unterminated {
             let help = format!("put {name} alone on a line after the text, without blanks around it");
             let made =
                 Diagnostic::error(codes::HEREDOC_UNTERMINATED, format!("unterminated heredoc {name}"), statement);
-            self.diagnostics.push(made.with_label(*span, "it starts here").with_help(help));
+            keep(made.with_label(*span, "it starts here").with_help(help), &mut self.diagnostics);
         }
     }
 
@@ -241,14 +241,14 @@ impl<'a> Parser<'a> {
             let message = "no build stage in current context";
             let help =
                 format!("put FROM IMAGE before {}; only ARG may stand before the first FROM", orphan.keyword.value);
-            self.diagnostics.push(Diagnostic::error(codes::BEFORE_FROM, message, orphan.span).with_help(help));
+            keep(Diagnostic::error(codes::BEFORE_FROM, message, orphan.span).with_help(help), &mut self.diagnostics);
             return;
         } else if self.stages.is_empty() && !has_unknown {
             Diagnostic::error(codes::NO_STAGES, "dockerfile contains no stages to build", end)
         } else {
             return;
         };
-        self.diagnostics.push(found.with_help(help));
+        keep(found.with_help(help), &mut self.diagnostics);
     }
 }
 
@@ -276,7 +276,7 @@ fn check_lines(source: &SourceText, limit: usize, out: &mut Vec<Diagnostic>) {
     for line in Lines::new(source.text()).filter(|line| line.text.len() > limit) {
         let message = format!("dockerfile line greater than max allowed size of {limit}");
         let help = "break the line with the escape character, or move the data into a file";
-        out.push(Diagnostic::error(codes::LINE_TOO_LONG, message, Span::new(line.start, line.end())).with_help(help));
+        keep(Diagnostic::error(codes::LINE_TOO_LONG, message, Span::new(line.start, line.end())).with_help(help), out);
     }
 }
 
@@ -301,7 +301,7 @@ fn warn_of_invalid_bytes(source: &SourceText, comments: &[Span], stages: &[Stage
         let column = source.bytes(Span::new(start, offset)).len() + 1;
         let message = format!("line {line} is not UTF-8 at byte {column}");
         let help = "save the file as UTF-8; each such byte becomes U+FFFD in the image";
-        out.push(Diagnostic::warning(codes::NOT_UTF8, message, Span::new(offset, offset + 3)).with_help(help));
+        keep(Diagnostic::warning(codes::NOT_UTF8, message, Span::new(offset, offset + 3)).with_help(help), out);
     }
 }
 

@@ -6,9 +6,9 @@ const MAX_DISTANCE: usize = 2;
 /// Finds the candidate nearest to `word` within two edits; none when `word` is a candidate itself.
 ///
 /// Among equally near ones a swap of two neighbouring letters wins, then the earlier candidate.
-pub fn suggest<'a, S: AsRef<str>>(word: &str, candidates: impl IntoIterator<Item = &'a S>) -> Option<&'a str>
+pub fn suggest<'a, S>(word: &str, candidates: impl IntoIterator<Item = &'a S>) -> Option<&'a str>
 where
-    S: ?Sized + 'a,
+    S: AsRef<str> + ?Sized + 'a,
 {
     let letters: Vec<char> = word.chars().take(256).collect();
     let mut best: Option<(usize, usize, &str)> = None;

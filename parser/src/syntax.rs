@@ -3,7 +3,7 @@
 use crate::ast::{Directives, Escape};
 use crate::check::CheckSettings;
 use crate::codes;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, keep};
 use crate::json;
 use crate::lines::{Lines, PhysicalLine};
 use crate::rule::Rule;
@@ -75,7 +75,7 @@ pub(crate) fn read_directives(
         if let Some((_, first)) = seen.iter().find(|(other, _)| *other == name) {
             let message = format!("only one {name} parser directive can be used");
             let made = Diagnostic::error(codes::DIRECTIVE_TWICE, message, span);
-            out.push(made.with_label(*first, "given here first").with_help("remove one of them"));
+            keep(made.with_label(*first, "given here first").with_help("remove one of them"), out);
             continue;
         }
         seen.push((name, span));
@@ -93,7 +93,7 @@ fn apply(directives: &mut Directives, name: &'static str, value: Spanned<String>
             other => {
                 let message = format!("invalid escape token '{other}' does not match ` or \\");
                 let help = "write # escape=` for Windows paths, or leave the directive out";
-                out.push(Diagnostic::error(codes::ESCAPE_TOKEN, message, value.span).with_help(help));
+                keep(Diagnostic::error(codes::ESCAPE_TOKEN, message, value.span).with_help(help), out);
             }
         },
         "check" => {
@@ -106,7 +106,7 @@ fn apply(directives: &mut Directives, name: &'static str, value: Spanned<String>
                     let help =
                         "the options are skip=RULES|all, experimental=RULES|all and error=true|false, joined by ;";
                     let message = format!("failed to parse check options: {error}");
-                    out.push(Diagnostic::error(codes::CHECK_OPTION, message, value.span).with_help(help));
+                    keep(Diagnostic::error(codes::CHECK_OPTION, message, value.span).with_help(help), out);
                 }
             }
             directives.check = Some(value);
@@ -119,10 +119,11 @@ fn apply(directives: &mut Directives, name: &'static str, value: Spanned<String>
 pub(crate) fn warn_of_unknown_rules(settings: &CheckSettings, span: Span, out: &mut Vec<Diagnostic>) {
     for name in &settings.unknown {
         let made = Diagnostic::warning(codes::UNKNOWN_RULE, format!("there is no build check {name:?}"), span);
-        out.push(match suggest(name, Rule::ALL.iter().map(|rule| rule.name())) {
+        let made = match suggest(name, Rule::ALL.iter().map(|rule| rule.name())) {
             Some(near) => made.with_help(format!("did you mean {near}?")),
             None => made.with_help("names of build checks are case-sensitive; see the list of build checks"),
-        });
+        };
+        keep(made, out);
     }
 }
 
@@ -187,7 +188,7 @@ fn detect_after_shebang(text: &str, directives: &mut Directives, out: &mut Vec<D
             "escape" => {
                 let message = "the escape directive has no effect after a line that starts with #!";
                 let help = "move the escape directive to the first line";
-                out.push(Diagnostic::warning(codes::DIRECTIVE_WITHOUT_EFFECT, message, value.span).with_help(help));
+                keep(Diagnostic::warning(codes::DIRECTIVE_WITHOUT_EFFECT, message, value.span).with_help(help), out);
             }
             "syntax" if directives.syntax.is_none() => directives.syntax = Some(value),
             "check" if directives.check.is_none() => apply(directives, name, value, out),
@@ -208,12 +209,12 @@ pub(crate) fn check_frontend(directives: &Directives, forced: Option<&str>, out:
             let message = format!("external frontends are not supported: {reference}");
             let help = "strake reads the language itself: remove the syntax directive, name docker/dockerfile:1, or \
                         pass the build argument BUILDKIT_SYNTAX=dockerfile.v0";
-            out.push(Diagnostic::error(codes::EXTERNAL_FRONTEND, message, span).with_help(help));
+            keep(Diagnostic::error(codes::EXTERNAL_FRONTEND, message, span).with_help(help), out);
         }
         Frontend::BuiltIn { version: Some((major, minor)), .. } if (major, minor) > (1, COVERED_MINOR) => {
             let message = format!("docker/dockerfile:{major}.{minor} is newer than what strake covers");
             let help = format!("features up to docker/dockerfile:1.{COVERED_MINOR} are known");
-            out.push(Diagnostic::warning(codes::NEWER_SYNTAX, message, span).with_help(help));
+            keep(Diagnostic::warning(codes::NEWER_SYNTAX, message, span).with_help(help), out);
         }
         Frontend::BuiltIn { .. } => {}
     }
@@ -234,7 +235,7 @@ pub(crate) fn read_overrides(docs: &[Spanned<String>], out: &mut Vec<Diagnostic>
         Err(error) => {
             let help = "before an instruction write # check=skip=RULE,RULE";
             let made = Diagnostic::warning(codes::CHECK_COMMENT, format!("comment is ignored: {error}"), span);
-            out.push(made.with_help(help));
+            keep(made.with_help(help), out);
             None
         }
     }

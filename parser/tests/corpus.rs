@@ -10,9 +10,14 @@ fn testdata(folder: &str) -> PathBuf {
 
 fn corpus() -> Vec<(String, Vec<u8>)> {
     let mut files: Vec<_> = std::fs::read_dir(testdata("dockerfiles"))
-        .unwrap()
-        .map(|entry| entry.unwrap())
-        .map(|entry| (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap()))
+        .expect("the test data is well-formed")
+        .map(|entry| entry.expect("the test data is well-formed"))
+        .map(|entry| {
+            (
+                entry.file_name().into_string().expect("the test data is well-formed"),
+                std::fs::read(entry.path()).expect("the test data is well-formed"),
+            )
+        })
         .collect();
     files.sort();
     assert!(files.len() >= 15);

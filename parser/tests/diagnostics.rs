@@ -1,5 +1,7 @@
 //! How diagnostics read: a dozen of them, whole.
 
+use std::fmt::Write;
+
 use strake_parser::{CheckSettings, Diagnostic, Escape, Expander, ParseOptions, SourceText, Span, Word, lint, parse};
 
 fn render(source: &SourceText, found: &[Diagnostic]) -> String {
@@ -7,19 +9,22 @@ fn render(source: &SourceText, found: &[Diagnostic]) -> String {
     for diagnostic in found {
         let (line, column) = source.line_col(diagnostic.span.start);
         let text = source.slice(diagnostic.span);
-        out += &format!(
-            "{:?} {} at {line}:{column} {text:?}: {}\n",
+        writeln!(
+            out,
+            "{:?} {} at {line}:{column} {text:?}: {}",
             diagnostic.severity, diagnostic.code, diagnostic.message
-        );
+        )
+        .expect("a String takes all");
         for label in &diagnostic.labels {
             let (line, column) = source.line_col(label.span.start);
-            out += &format!("  label at {line}:{column}: {}\n", label.message);
+            writeln!(out, "  label at {line}:{column}: {}", label.message).expect("a String takes all");
         }
         if let Some(help) = &diagnostic.help {
-            out += &format!("  help: {help}\n");
+            writeln!(out, "  help: {help}").expect("a String takes all");
         }
         if let Some(fix) = &diagnostic.fix {
-            out += &format!("  fix: {:?} becomes {:?}\n", source.slice(fix.span), fix.replacement);
+            writeln!(out, "  fix: {:?} becomes {:?}", source.slice(fix.span), fix.replacement)
+                .expect("a String takes all");
         }
     }
     out
@@ -35,7 +40,7 @@ fn show(text: &str) -> String {
 fn expand(raw: &str) -> String {
     let expander = Expander::new(Escape::Backslash, &|_| None);
     let word = Word { raw: raw.to_owned(), span: Span::default() };
-    let error = expander.word(&word).unwrap_err();
+    let error = expander.word(&word).expect_err("the word is wrong");
     render(&SourceText::new(b""), &[error.into()])
 }
 

@@ -17,7 +17,7 @@ fn messages(text: &str) -> Vec<String> {
 fn kinds(text: &str) -> Vec<InstructionKind> {
     let parsed = read(&format!("FROM scratch\n{text}"));
     assert!(!parsed.has_errors(), "{text}: {:#?}", parsed.diagnostics);
-    let stage = parsed.dockerfile.stages.into_iter().next().unwrap();
+    let stage = parsed.dockerfile.stages.into_iter().next().expect("the test data is well-formed");
     stage.instructions.into_iter().map(|instruction| instruction.kind).collect()
 }
 
@@ -46,7 +46,7 @@ fn pairs(text: &str) -> Vec<(String, String)> {
         _ => None,
     };
     let expander = Expander::new(Escape::Backslash, &lookup);
-    let expand = |word: &Word| expander.word(word).unwrap().text;
+    let expand = |word: &Word| expander.word(word).expect("the test data is well-formed").text;
     pairs.pairs.iter().map(|(name, value)| (expand(name), expand(value))).collect()
 }
 
@@ -359,4 +359,12 @@ fn spans_point_at_the_words() {
     assert_eq!(source.slice(run.mounts[0].option("target").unwrap().span), "/c");
     assert_eq!(source.slice(run.mounts[0].options[0].key.span), "type");
     assert_eq!(source.slice(instructions[0].span), "COPY --from=build \\\n  src \\\n  /dst");
+}
+
+#[test]
+fn problems_are_kept_in_bounds() {
+    let many = read(&format!("FROM scratch\nRUN {}\n", "--x ".repeat(100_000)));
+    assert!(many.has_errors() && many.diagnostics.len() <= 2_000);
+    let long = read(&format!("FROM scratch\nRUN --{}\n", "x".repeat(100_000)));
+    assert!(long.diagnostics[0].message.len() < 5_000);
 }

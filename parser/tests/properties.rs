@@ -14,10 +14,13 @@ fn spans(parsed: &Parsed) -> Vec<Span> {
         parsed.dockerfile.stages, parsed.dockerfile.global_args, parsed.dockerfile.comments, parsed.diagnostics
     );
     let text = text + &format!("{:?}{:?}", parsed.dockerfile.orphans, parsed.dockerfile.directives);
-    let pattern = Regex::new(r"Span \{ start: (\d+), end: (\d+) \}").unwrap();
+    let pattern = Regex::new(r"Span \{ start: (\d+), end: (\d+) \}").expect("the test data is well-formed");
     pattern
         .captures_iter(&text)
-        .map(|found| Span { start: found[1].parse().unwrap(), end: found[2].parse().unwrap() })
+        .map(|found| Span {
+            start: found[1].parse().expect("the test data is well-formed"),
+            end: found[2].parse().expect("the test data is well-formed"),
+        })
         .collect()
 }
 
@@ -30,7 +33,7 @@ fn check_spans(parsed: &Parsed) {
 }
 
 fn resolve_all(parsed: &Parsed) {
-    let lookup = |name: &str| (name.len() % 2 == 0).then(|| name.to_owned());
+    let lookup = |name: &str| name.len().is_multiple_of(2).then(|| name.to_owned());
     for instruction in parsed.dockerfile.stages.iter().flat_map(|stage| &stage.instructions) {
         let expander = Expander::new(Escape::Backslash, &lookup);
         if let InstructionKind::Run(run) = &instruction.kind {
@@ -41,7 +44,11 @@ fn resolve_all(parsed: &Parsed) {
         }
         drop(expander.word(&Word { raw: instruction.original.clone(), span: instruction.span }));
     }
-    drop(lint::check(&parsed.dockerfile, &CheckSettings::parse("experimental=all").unwrap(), &|_| true));
+    drop(lint::check(
+        &parsed.dockerfile,
+        &CheckSettings::parse("experimental=all").expect("the test data is well-formed"),
+        &|_| true,
+    ));
 }
 
 /// Text made of the pieces that mean something.
@@ -175,7 +182,7 @@ impl Oracle {
                 Some(pattern) => (true, pattern),
                 None => (false, line.as_str()),
             };
-            (is_exception, Regex::new(&expression(pattern)).unwrap())
+            (is_exception, Regex::new(&expression(pattern)).expect("the test data is well-formed"))
         });
         Self(rules.collect())
     }

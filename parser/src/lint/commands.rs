@@ -1,20 +1,20 @@
 //! Checks of the instructions of a stage.
 
-use super::{Findings, shell_before, sounds_secret};
+use super::{Findings, sounds_secret};
 use crate::ast::{
-    Copy, CopySource, Dockerfile, Form, Healthcheck, Instruction, InstructionKind, KeyValues, Run, RunHeredocs, Stage,
-    Word,
+    Copy, CopySource, Form, Healthcheck, Instruction, InstructionKind, KeyValues, Run, RunHeredocs, Stage, Word,
 };
 use crate::check::CheckSettings;
 use crate::diagnostic::Diagnostic;
 use crate::rule::Rule;
 use crate::span::{Span, Spanned};
 
-pub(super) fn check(dockerfile: &Dockerfile, stage: &Stage, findings: &mut Findings<'_>) {
+/// Checks a stage that begins with the given shell.
+pub(super) fn check<'a>(stage: &'a Stage, shell: Option<&'a [Spanned<String>]>, findings: &mut Findings<'_>) {
     check_repeated(stage, findings);
+    let mut shell = shell;
     for instruction in &stage.instructions {
         let overrides = instruction.check_overrides.as_ref();
-        let shell = || shell_before(dockerfile, stage, instruction.span.start);
         match &instruction.kind {
             InstructionKind::Env(pairs) => {
                 check_legacy(instruction, pairs, findings);
@@ -28,9 +28,9 @@ pub(super) fn check(dockerfile: &Dockerfile, stage: &Stage, findings: &mut Findi
                     check_secret("ARG", &item.name.value, item.name.span, overrides, findings);
                 }
             }
-            InstructionKind::Cmd(form) => check_signal_form("CMD", instruction, form, shell().is_some(), findings),
+            InstructionKind::Cmd(form) => check_signal_form("CMD", instruction, form, shell.is_some(), findings),
             InstructionKind::Entrypoint(form) => {
-                check_signal_form("ENTRYPOINT", instruction, form, shell().is_some(), findings);
+                check_signal_form("ENTRYPOINT", instruction, form, shell.is_some(), findings);
             }
             InstructionKind::Healthcheck(Healthcheck::Command(command)) => {
                 check_json(&command.command, overrides, findings);
@@ -40,8 +40,9 @@ pub(super) fn check(dockerfile: &Dockerfile, stage: &Stage, findings: &mut Findi
             InstructionKind::Add(add) => check_json_words(first_source(&add.copy), overrides, findings),
             InstructionKind::Run(run) => {
                 check_json(&run.command, overrides, findings);
-                check_run(instruction, run, &shell().unwrap_or_default(), findings);
+                check_run(instruction, run, shell.unwrap_or_default(), findings);
             }
+            InstructionKind::Shell(own) => shell = Some(own),
             _ => {}
         }
     }
@@ -151,7 +152,7 @@ fn looks_like_json(text: &str) -> bool {
     is_whole || after.is_some_and(|after| after.starts_with(','))
 }
 
-fn check_run(instruction: &Instruction, run: &Run, shell: &[&str], findings: &mut Findings<'_>) {
+fn check_run(instruction: &Instruction, run: &Run, shell: &[Spanned<String>], findings: &mut Findings<'_>) {
     let overrides = instruction.check_overrides.as_ref();
     let Form::Shell(text) = &run.command else { return };
     let is_script = run.heredoc_shape() == RunHeredocs::Script;
@@ -165,7 +166,7 @@ fn check_run(instruction: &Instruction, run: &Run, shell: &[&str], findings: &mu
         findings.add_with_help(overrides, made.with_help("begin the script with set -e"));
     }
     check_apt(run, &script, text, overrides, findings);
-    let has_pipefail = script.contains("pipefail") || shell.iter().any(|part| part.contains("pipefail"));
+    let has_pipefail = script.contains("pipefail") || shell.iter().any(|part| part.value.contains("pipefail"));
     if !has_pipefail && !script.starts_with("#!") && has_pipe(&script) {
         let made = Diagnostic::lint(Rule::PipeWithoutPipefail, "a command before a pipe may fail unseen", text.span);
         let help = "use a shell that knows it: SHELL [\"/bin/bash\", \"-o\", \"pipefail\", \"-c\"]";
@@ -193,13 +194,13 @@ fn check_apt(
 }
 
 /// Says whether script or shell ask for an end at the first failure.
-fn stops_on_error(script: &str, shell: &[&str]) -> bool {
+fn stops_on_error(script: &str, shell: &[Spanned<String>]) -> bool {
     let is_option = |word: &str| word.starts_with('-') && !word.starts_with("--") && word.contains('e');
     let asks = |line: &str| {
         let mut words = line.split_whitespace();
         words.next() == Some("set") && words.any(|word| is_option(word) || word == "errexit")
     };
-    let in_shell = shell.iter().skip(1).any(|word| is_option(word) || *word == "errexit");
+    let in_shell = shell.iter().skip(1).any(|word| is_option(&word.value) || word.value == "errexit");
     in_shell || script.lines().flat_map(|line| line.split([';', '&'])).any(asks)
 }
 
@@ -219,11 +220,7 @@ fn has_pipe(script: &str) -> bool {
             }
             ('"' | '\'', None) => quote = Some(c),
             (c, Some(open)) if c == open => quote = None,
-            ('|', None) => {
-                if chars.next_if_eq(&'|').is_none() {
-                    return true;
-                }
-            }
+            ('|', None) if chars.next_if_eq(&'|').is_none() => return true,
             _ => {}
         }
     }
