@@ -1,5 +1,8 @@
 //! Runs one process over a snapshot: the platform runners.
 
+mod linux;
+mod windows;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +12,9 @@ use strake_layers::{Cancel, ImagePath, NoticeSink, Platform};
 use crate::Result;
 use crate::events::Stream;
 use crate::request::Ulimit;
+
+pub use linux::{Hierarchy, HostFacts, LinuxOptions, LinuxRunner, Rung};
+pub use windows::WindowsRunner;
 
 /// Runs processes of build steps on this host.
 ///
