@@ -71,6 +71,8 @@ pub enum Base {
     Stage(StageId),
     /// An image.
     Image(ImageId),
+    /// The files of a named context, by its normalised name.
+    Context(String),
 }
 
 /// A step that makes a layer.
@@ -142,7 +144,7 @@ pub struct RunMount {
 }
 
 /// Where COPY, ADD and bind mounts read from.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CopyFrom {
     /// The build context.
     Context,

@@ -8,6 +8,7 @@ mod arguments;
 mod codes;
 mod copy;
 mod environment;
+mod epoch;
 mod evaluate;
 mod gofmt;
 pub mod graph;
@@ -22,13 +23,14 @@ mod settings;
 mod stages;
 mod title;
 
-use std::sync::Arc;
-
 use strake_parser::{Diagnostic, Parsed};
 
 pub use codes::TABLE as CODES;
 pub use images::{ImageKey, ImageRequest, ImageSource, KnownImages};
 pub use options::{NamedContext, NamedContextKind, PlanOptions};
+
+/// Tells whether a name of ARG or ENV sounds like a secret, whose value is not to be shown.
+pub(crate) use strake_parser::lint::sounds_secret as is_secret_name;
 
 use graph::BuildGraph;
 
@@ -69,3 +71,6 @@ pub enum Epoch {
 pub fn plan(parsed: &Parsed, options: &PlanOptions, images: &KnownImages) -> Result<Plan, Vec<Diagnostic>> {
     evaluate::plan(parsed, options, images)
 }
+
+#[cfg(test)]
+mod tests;

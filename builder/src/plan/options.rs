@@ -63,3 +63,107 @@ pub enum NamedContextKind {
     /// Files: a folder, a git repository or an address, which execution reads.
     Files(String),
 }
+
+impl PlanOptions {
+    /// Takes what planning needs from a request.
+    pub fn from_request(request: &BuildRequest, platform: Option<Platform>, build_platform: Platform) -> Result<Self> {
+        let mut build_args: BTreeMap<_, _> = request.build_args.iter().cloned().collect();
+        if let Some(epoch) = &request.source_date_epoch {
+            build_args.entry("SOURCE_DATE_EPOCH".to_owned()).or_insert_with(|| epoch.clone());
+        }
+        let contexts = request.named_contexts.iter().map(|(name, value)| NamedContext::parse(name, value));
+        let mut entitlements = request.entitlements.clone();
+        if request.network == Some(Network::Host) {
+            // Who asks for the host's network on the command line has allowed it.
+            entitlements.push(Entitlement::NetworkHost);
+        }
+        Ok(Self {
+            build_args,
+            labels: request.labels.clone(),
+            target: request.target.clone(),
+            platform,
+            build_platform,
+            is_multi_platform: request.platforms.len() > 1,
+            named_contexts: contexts.collect::<Result<_>>()?,
+            no_cache: request.no_cache,
+            no_cache_filter: request.no_cache_filter.iter().map(|name| name.to_lowercase()).collect(),
+            network: request.network,
+            entitlements,
+            all_stages: request.check_only && request.target.is_none(),
+            ignore: None,
+        })
+    }
+
+    /// Gives the named context of a name that the Dockerfile uses.
+    pub(super) fn context(&self, name: &str) -> Option<&NamedContext> {
+        let wanted = normalise(name);
+        // The last one of a name counts, as with every flag that is given again.
+        self.named_contexts.iter().rev().find(|context| context.name == wanted)
+    }
+
+    /// Gives the platform that is built for.
+    pub(super) fn target_platform(&self) -> &Platform {
+        self.platform.as_ref().unwrap_or(&self.build_platform)
+    }
+}
+
+impl NamedContext {
+    /// Reads the name and the value of `--build-context`.
+    pub fn parse(name: &str, value: &str) -> Result<Self> {
+        let made = normalise(name);
+        if made == "scratch" || made == "context" {
+            return Err(Error::user(format!("the build context {name:?} cannot be replaced: the name is reserved"))
+                .with_help("give the named context another name"));
+        }
+        let kind = match split_scheme(value) {
+            Some(("docker-image" | "container-image" | "docker", "scratch")) => NamedContextKind::Scratch,
+            Some(("docker-image" | "container-image" | "docker", image)) => {
+                let reference = Reference::parse(image).map_err(|error| {
+                    Error::user(format!("the build context {name:?} is not an image reference: {error}"))
+                })?;
+                NamedContextKind::Image(ImageSource::Registry(reference))
+            }
+            Some(("oci-layout", layout)) => NamedContextKind::Image(parse_layout(name, layout)?),
+            _ => match value.strip_prefix("target:") {
+                Some(stage) => NamedContextKind::Target(stage.to_owned()),
+                None => NamedContextKind::Files(value.to_owned()),
+            },
+        };
+        Ok(Self { name: made, kind })
+    }
+}
+
+/// Splits `scheme://rest`.
+fn split_scheme(value: &str) -> Option<(&str, &str)> {
+    value.split_once("://")
+}
+
+/// Brings a name into the form in which named contexts are compared: as an image reference without `:latest`
+/// (dockerfile.md §11.2).
+pub(super) fn normalise(name: &str) -> String {
+    let made = match Reference::parse(&name.to_lowercase()) {
+        Ok(reference) => reference.familiar(),
+        Err(_) => name.to_lowercase(),
+    };
+    match made.strip_suffix(":latest") {
+        Some(short) => short.to_owned(),
+        None => made,
+    }
+}
+
+/// Reads `PATH[:TAG][@DIGEST]`. The path may hold colons (a Windows drive), a tag none.
+fn parse_layout(name: &str, text: &str) -> Result<ImageSource> {
+    let (rest, digest) = match text.rsplit_once('@') {
+        Some((rest, digest)) if digest.contains(':') => (rest, Some(digest.to_owned())),
+        _ => (text, None),
+    };
+    let (path, tag) = match rest.rsplit_once(':') {
+        Some((path, tag)) if path.len() > 1 && !tag.contains(['/', '\\']) => (path, Some(tag.to_owned())),
+        _ => (rest, None),
+    };
+    if path.is_empty() {
+        return Err(Error::user(format!("the build context {name:?} names no folder: {text:?}"))
+            .with_help("write oci-layout://FOLDER[:TAG][@DIGEST]"));
+    }
+    Ok(ImageSource::Layout { path: PathBuf::from(path), tag, digest })
+}

@@ -1,10 +1,19 @@
 //! What the network must tell before a build is planned: which image a name means now.
+//!
+//! Asking costs one HEAD request for a tag and none for a digest: documents are kept in the blob store by digest.
+//! Layers are not fetched until somebody looks into them.
+
+mod documents;
+mod layers;
+mod resolver;
 
 use std::sync::Arc;
 
 use strake_layers::{Descriptor, Digest, ImageConfig, Layer, Platform};
 
 use crate::plan::ImageSource;
+
+pub use resolver::{Resolver, Unresolved};
 
 /// An image as it was found.
 #[derive(Clone, Debug)]

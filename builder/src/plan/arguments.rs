@@ -1,0 +1,187 @@
+//! Arguments: the global ones, the platform's, proxies and those that steer the builder (dockerfile.md §9).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use strake_layers::Platform;
+use strake_parser::{Diagnostic, Dockerfile, Expander, InstructionKind, Rule, Word, suggest};
+
+use super::lints::Lints;
+use super::options::PlanOptions;
+
+/// Names that are no build arguments of the Dockerfile but settings of the builder (dockerfile.md §9.7).
+const CONTROL: &[&str] = &[
+    "BUILDKIT_SYNTAX",
+    "BUILDKIT_CACHE_MOUNT_NS",
+    "BUILDKIT_CONTEXT_KEEP_GIT_DIR",
+    "BUILDKIT_INLINE_CACHE",
+    "BUILDKIT_MULTI_PLATFORM",
+    "BUILDKIT_SANDBOX_HOSTNAME",
+    "BUILDKIT_DOCKERFILE_CHECK",
+    "BUILDKIT_BUILD_NAME",
+    "BUILDKIT_SBOM_SCAN_CONTEXT",
+    "BUILDKIT_SBOM_SCAN_STAGE",
+    "SOURCE_DATE_EPOCH",
+];
+
+/// Proxy names, which RUN sees without a declaration (dockerfile.md §9.6).
+const PROXY: &[&str] = &["http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"];
+
+/// The arguments of the global scope.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Globals {
+    values: BTreeMap<String, String>,
+    /// Values without regard to `--build-arg`.
+    defaults: BTreeMap<String, String>,
+    declared: BTreeSet<String>,
+    platform: BTreeSet<String>,
+}
+
+/// A word expanded in the global scope.
+pub(super) struct Expanded {
+    /// The text.
+    pub(super) text: String,
+    /// Names that no ARG declares.
+    pub(super) undeclared: Vec<String>,
+}
+
+impl Globals {
+    /// Works out the arguments above the first FROM, in order.
+    pub(super) fn new(dockerfile: &Dockerfile, options: &PlanOptions, lints: &mut Lints) -> Self {
+        let mut globals = Self::default();
+        for (name, value) in platform_arguments(dockerfile, options) {
+            globals.defaults.insert(name.to_owned(), value.clone());
+            let value = options.build_args.get(name).cloned().unwrap_or(value);
+            globals.values.insert(name.to_owned(), value);
+            globals.platform.insert(name.to_owned());
+        }
+        let escape = dockerfile.directives.escape();
+        for instruction in &dockerfile.global_args {
+            let InstructionKind::Arg(items) = &instruction.kind else { continue };
+            for item in items {
+                let name = &item.name.value;
+                globals.declared.insert(name.clone());
+                let default = item.default.as_ref().map(|word| {
+                    let by_default = expand_in(&globals.defaults, escape, word).map(|(text, _)| text).ok();
+                    (expand_in(&globals.values, escape, word), by_default)
+                });
+                let given = options.build_args.get(name).cloned();
+                let mut value = given.clone();
+                if let Some((expanded, by_default)) = default {
+                    globals.defaults.extend(by_default.map(|text| (name.clone(), text)));
+                    match expanded {
+                        Ok((text, _)) => value = given.or(Some(text)),
+                        Err(error) => lints.push(error),
+                    }
+                }
+                globals.values.extend(value.map(|text| (name.clone(), text)));
+            }
+        }
+        globals
+    }
+
+    /// Gives the value that a stage's `ARG NAME` without default takes.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(String::as_str)
+    }
+
+    /// Tells whether an ARG above the first FROM, or the platform, defines the name.
+    pub(super) fn is_declared(&self, name: &str) -> bool {
+        self.declared.contains(name) || self.platform.contains(name)
+    }
+
+    /// Gives all names that FROM may use.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.declared.iter().chain(&self.platform).map(String::as_str)
+    }
+
+    /// Expands a word of FROM or of `--from`.
+    pub(super) fn expand(&self, dockerfile: &Dockerfile, word: &Word) -> Result<Expanded, Diagnostic> {
+        let (text, unset) = expand_in(&self.values, dockerfile.directives.escape(), word)?;
+        let undeclared = unset.into_iter().filter(|name| !self.is_declared(name)).collect();
+        Ok(Expanded { text, undeclared })
+    }
+
+    /// Expands a word with the defaults of the ARG instructions only.
+    pub(super) fn expand_defaults(&self, dockerfile: &Dockerfile, word: &Word) -> Option<String> {
+        expand_in(&self.defaults, dockerfile.directives.escape(), word).ok().map(|(text, _)| text)
+    }
+}
+
+fn expand_in(
+    values: &BTreeMap<String, String>,
+    escape: strake_parser::Escape,
+    word: &Word,
+) -> Result<(String, Vec<String>), Diagnostic> {
+    let lookup = |name: &str| values.get(name).cloned();
+    let expansion = Expander::new(escape, &lookup).word(word)?;
+    Ok((expansion.text, expansion.names.unset))
+}
+
+/// Gives the arguments that are always known (dockerfile.md §9.5).
+fn platform_arguments(dockerfile: &Dockerfile, options: &PlanOptions) -> Vec<(&'static str, String)> {
+    let build = &options.build_platform;
+    let target = options.target_platform();
+    let short = Platform { os_version: None, os_features: Vec::new(), ..build.clone() };
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let last = dockerfile.stages.last().and_then(|stage| stage.name.as_ref()).map(|name| name.value.clone());
+    let stage = options.target.clone().filter(|name| !name.is_empty()).or(last);
+    vec![
+        ("BUILDPLATFORM", short.to_string()),
+        ("BUILDOS", build.os.clone()),
+        ("BUILDARCH", build.architecture.clone()),
+        ("BUILDVARIANT", text(&build.variant)),
+        ("BUILDOSVERSION", text(&build.os_version)),
+        ("TARGETPLATFORM", target.to_string()),
+        ("TARGETOS", target.os.clone()),
+        ("TARGETARCH", target.architecture.clone()),
+        ("TARGETVARIANT", text(&target.variant)),
+        ("TARGETOSVERSION", text(&target.os_version)),
+        ("TARGETSTAGE", stage.unwrap_or_else(|| "default".to_owned())),
+    ]
+}
+
+/// Gives the proxy variables of a RUN: every one that `--build-arg` sets, in lower and upper case, without those that
+/// the stage sets itself.
+pub(super) fn proxy_variables(options: &PlanOptions, is_set: impl Fn(&str) -> bool) -> Vec<(String, String)> {
+    let mut out = Vec::new();
+    for name in PROXY {
+        let given = options.build_args.iter().find(|(have, _)| have.eq_ignore_ascii_case(name));
+        let Some((_, value)) = given else { continue };
+        for spelling in [name.to_uppercase(), (*name).to_owned()] {
+            if !is_set(&spelling) {
+                out.push((spelling, value.clone()));
+            }
+        }
+    }
+    out
+}
+
+/// Warns of `--build-arg` names that nothing declares (D-14).
+pub(super) fn warn_unused(
+    dockerfile: &Dockerfile,
+    options: &PlanOptions,
+    globals: &Globals,
+    triggered: &BTreeSet<String>,
+    lints: &mut Lints,
+) {
+    let mut known: BTreeSet<&str> = globals.names().collect();
+    known.extend(triggered.iter().map(String::as_str));
+    for instruction in dockerfile.stages.iter().flat_map(|stage| &stage.instructions) {
+        let kind = match &instruction.kind {
+            InstructionKind::Onbuild(onbuild) => &onbuild.instruction.kind,
+            kind => kind,
+        };
+        if let InstructionKind::Arg(items) = kind {
+            known.extend(items.iter().map(|item| item.name.value.as_str()));
+        }
+    }
+    for name in options.build_args.keys() {
+        let is_proxy = PROXY.iter().any(|proxy| proxy.eq_ignore_ascii_case(name));
+        if known.contains(name.as_str()) || is_proxy || CONTROL.contains(&name.as_str()) {
+            continue;
+        }
+        let near = suggest(name, known.iter().copied()).map(|near| format!(" (did you mean {near}?)"));
+        let message = format!("build argument {name} was not used{}", near.unwrap_or_default());
+        lints.lint_file(Rule::UnusedBuildArg, message);
+    }
+}

@@ -1,0 +1,466 @@
+//! Works out stages in file order (dockerfile.md §29, step 8).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use strake_layers::{ImageConfig, Platform};
+use strake_parser::{
+    Diagnostic, Escape, ExpandError, Expander, Expansion, Instruction, InstructionKind, LineRange, Parsed, Rule, Span,
+    Word, suggest,
+};
+
+use crate::resolve::ResolvedImage;
+
+use super::arguments;
+use super::environment::Environment;
+use super::graph::{Base, BuildGraph, CopyFrom, ImageId, Op, PlannedImage, PlannedStage, StageId, Step};
+use super::images::{ImageKey, KnownImages};
+use super::lints::Lints;
+use super::options::PlanOptions;
+use super::reach::{Reach, base_key, from_key, reach, stage_platform};
+use super::stages::{Bound, Table};
+use super::{Plan, Planned, epoch};
+
+/// Plans a build; see [`super::plan`].
+pub(super) fn plan(parsed: &Parsed, options: &PlanOptions, images: &KnownImages) -> Result<Plan, Vec<Diagnostic>> {
+    let dockerfile = &parsed.dockerfile;
+    let mut lints = Lints::new(dockerfile, &parsed.diagnostics, options);
+    if dockerfile.stages.is_empty() {
+        lints.no_stages();
+        return Err(lints.into_found());
+    }
+    let table = Table::new(dockerfile, options, &mut lints);
+    let epoch = epoch::read(&table, &mut lints);
+    let target = match table.target() {
+        Ok(target) => target,
+        Err(error) => {
+            lints.push(error);
+            return Err(lints.into_found());
+        }
+    };
+    let mut found = reach(&table, target, images, &mut lints);
+    lints.check_tree(dockerfile, &found.needed);
+    let is_hopeless = lints.has_errors();
+    if !found.missing.is_empty() && !is_hopeless {
+        return Ok(Plan::NeedImages(std::mem::take(&mut found.missing)));
+    }
+    lints.errors_only(is_hopeless && !found.missing.is_empty());
+    let graph = Builder::new(&table, &found, images).build(target, &mut lints);
+    arguments::warn_unused(dockerfile, options, &table.globals, &found.triggered_arguments, &mut lints);
+    lints.judge();
+    match graph {
+        Some(graph) if !lints.has_errors() => {
+            Ok(Plan::Ready(Box::new(Planned { graph, warnings: lints.into_found(), epoch })))
+        }
+        _ => Err(lints.into_found()),
+    }
+}
+
+/// What a stage has come to.
+#[derive(Clone, Debug)]
+pub(super) struct StageState {
+    /// The image config so far.
+    pub(super) config: ImageConfig,
+    /// What instructions see.
+    pub(super) env: Arc<Environment>,
+    /// The arguments in scope, in order of declaration, for the history of RUN.
+    pub(super) arguments: Vec<(String, Option<String>)>,
+    /// The platform.
+    pub(super) platform: Platform,
+    /// Whether a WORKDIR of this file was seen.
+    pub(super) has_workdir: bool,
+}
+
+impl StageState {
+    fn new(mut config: ImageConfig, platform: Platform) -> Self {
+        let directory = &mut config.config.working_dir;
+        if !directory.is_empty() {
+            // An image may hold any spelling; what cannot be read is left for whom it may concern.
+            *directory = super::paths::directory(platform.is_windows(), "", directory).unwrap_or(directory.clone());
+        }
+        let mut env = Environment::new(config.is_windows());
+        for line in &config.config.env {
+            let (name, value) = line.split_once('=').unwrap_or((line, ""));
+            env.set(name, value);
+        }
+        Self { config, env: Arc::new(env), arguments: Vec::new(), platform, has_workdir: false }
+    }
+}
+
+/// Makes the graph of the needed stages.
+struct Builder<'a> {
+    table: &'a Table<'a>,
+    reach: &'a Reach,
+    known: &'a KnownImages,
+    stages: Vec<PlannedStage>,
+    /// The place of a stage of the file in the graph, and its state for stages based on it.
+    states: Vec<Option<(StageId, StageState)>>,
+    sources: Sources<'a>,
+}
+
+/// Names of the file and their places in the graph.
+pub(super) struct Sources<'a> {
+    table: &'a Table<'a>,
+    known: &'a KnownImages,
+    images: Vec<PlannedImage>,
+    image_ids: HashMap<ImageKey, ImageId>,
+    stage_ids: Vec<Option<StageId>>,
+}
+
+impl<'a> Builder<'a> {
+    fn new(table: &'a Table<'a>, reach: &'a Reach, known: &'a KnownImages) -> Self {
+        let count = table.entries.len();
+        let sources =
+            Sources { table, known, images: Vec::new(), image_ids: HashMap::new(), stage_ids: vec![None; count] };
+        Self { table, reach, known, stages: Vec::new(), states: vec![None; count], sources }
+    }
+
+    fn build(mut self, target: usize, lints: &mut Lints) -> Option<BuildGraph> {
+        for index in (0..self.table.entries.len()).filter(|index| self.reach.needed[*index]) {
+            self.stage(index, lints);
+        }
+        let target = self.states[target].as_ref()?.0;
+        let labels = &self.table.options.labels;
+        if let Some(stage) = self.stages.get_mut(target.0) {
+            stage.config.config.labels.extend(labels.iter().cloned());
+        }
+        let platform = self.table.options.target_platform().clone();
+        Some(BuildGraph { stages: self.stages, images: self.sources.images, target, platform })
+    }
+
+    fn stage(&mut self, index: usize, lints: &mut Lints) {
+        let entry = &self.table.entries[index];
+        lints.enter(entry.stage.check_overrides.as_ref());
+        let Some((base, state)) = self.start(index, lints) else { return };
+        let inherited_history = state.config.history.len();
+        let mut evaluator = Evaluator {
+            table: self.table,
+            sources: &mut self.sources,
+            lints,
+            index,
+            state,
+            steps: Vec::new(),
+            has_cmd: false,
+            place: Place { span: entry.stage.from_span, lines: entry.stage.lines, trigger: None },
+            escape: self.table.dockerfile.directives.escape(),
+        };
+        for trigger in &self.reach.triggers[index] {
+            evaluator.place.trigger = Some(trigger.text.clone());
+            evaluator.instruction(&trigger.instruction);
+        }
+        evaluator.place.trigger = None;
+        let instructions = if entry.replaced.is_some() { &[][..] } else { &entry.stage.instructions };
+        for instruction in instructions {
+            evaluator.place = Place { span: instruction.span, lines: instruction.lines, trigger: None };
+            evaluator.lints.enter(instruction.check_overrides.as_ref());
+            evaluator.instruction(instruction);
+        }
+        let Evaluator { state, steps, .. } = evaluator;
+        lints.enter(None);
+        let id = StageId(self.stages.len());
+        self.stages.push(PlannedStage {
+            name: entry.key.clone(),
+            display: entry.display(),
+            platform: state.platform.clone(),
+            base,
+            steps,
+            config: state.config.clone(),
+            inherited_history,
+            lines: entry.stage.lines,
+            span: entry.stage.from_span,
+        });
+        self.sources.stage_ids[index] = Some(id);
+        self.states[index] = Some((id, state));
+    }
+
+    /// Gives what a stage starts from and the state it starts with (dockerfile.md §13.1).
+    fn start(&mut self, index: usize, lints: &mut Lints) -> Option<(Base, StageState)> {
+        let entry = &self.table.entries[index];
+        let platform = stage_platform(self.table, index).clone();
+        let is_asked = entry.platform.is_some() || self.table.options.platform.is_some();
+        Some(match entry.replaced.as_ref().or(entry.base.as_ref())? {
+            Bound::Scratch => (Base::Scratch, StageState::new(ImageConfig::scratch(&platform), platform)),
+            Bound::Files(name) => {
+                let config = ImageConfig::scratch(&platform);
+                (Base::Context(name.clone()), StageState::new(config, platform))
+            }
+            Bound::Stage(base) => {
+                let (id, mut state) = self.states.get(*base)?.clone()?;
+                state.config.config.on_build.clear();
+                if entry.platform.is_some() {
+                    state.config.set_platform(&platform);
+                    state.platform = platform;
+                }
+                (Base::Stage(id), state)
+            }
+            Bound::Image(source) => {
+                let key = base_key(self.table, index, source);
+                let Some(image) = self.known.get(&key) else {
+                    // Only when the file has errors already: the rest of it is looked through all the same.
+                    return Some((Base::Scratch, StageState::new(ImageConfig::scratch(&platform), platform)));
+                };
+                let id = self.sources.image(&key)?;
+                (
+                    Base::Image(id),
+                    start_from_image(image, &entry.base_name, platform, is_asked, entry.stage.base.span, lints),
+                )
+            }
+        })
+    }
+}
+
+/// Makes the state that a stage based on an image starts with.
+fn start_from_image(
+    image: &ResolvedImage,
+    name: &str,
+    wanted: Platform,
+    is_asked: bool,
+    span: Span,
+    lints: &mut Lints,
+) -> StageState {
+    let mut config = image.config.clone();
+    let found = config.platform();
+    let mut platform = wanted;
+    if found.os.is_empty() || found.architecture.is_empty() {
+        config.set_platform(&platform);
+    } else if (&found.os, &found.architecture) != (&platform.os, &platform.architecture) {
+        let message = format!(
+            "Base image {name} was pulled with platform {:?}, expected {:?} for current build",
+            found.to_string(),
+            platform.to_string()
+        );
+        lints.lint(Rule::InvalidBaseImagePlatform, message, span);
+        if !is_asked {
+            platform = found;
+        }
+    }
+    config.set_platform(&platform);
+    platform.os_version.clone_from(&config.os_version);
+    platform.os_features.clone_from(&config.os_features);
+    config.created = None;
+    config.config.on_build.clear();
+    if !config.is_windows() && config.env("PATH").is_none() {
+        config.set_env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    }
+    StageState::new(config, platform)
+}
+
+impl Sources<'_> {
+    fn image(&mut self, key: &ImageKey) -> Option<ImageId> {
+        if let Some(id) = self.image_ids.get(key) {
+            return Some(*id);
+        }
+        let resolved = Arc::clone(self.known.get(key)?);
+        let id = ImageId(self.images.len());
+        self.images.push(PlannedImage { resolved });
+        self.image_ids.insert(key.clone(), id);
+        Some(id)
+    }
+
+    fn of(&mut self, bound: &Bound) -> Option<CopyFrom> {
+        Some(match bound {
+            Bound::Scratch => CopyFrom::Scratch,
+            Bound::Files(name) => CopyFrom::NamedContext(name.clone()),
+            Bound::Stage(index) => CopyFrom::Stage((*self.stage_ids.get(*index)?)?),
+            Bound::Image(source) => {
+                let key = from_key(self.table, source);
+                CopyFrom::Image(self.image(&key)?)
+            }
+        })
+    }
+}
+
+/// Where the instruction at hand stands.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    /// The whole instruction; the FROM for triggers.
+    pub(super) span: Span,
+    /// Its lines.
+    pub(super) lines: LineRange,
+    /// The trigger's text.
+    pub(super) trigger: Option<String>,
+}
+
+/// Works out one stage, instruction by instruction.
+pub(super) struct Evaluator<'e, 'a> {
+    pub(super) table: &'a Table<'a>,
+    pub(super) sources: &'e mut Sources<'a>,
+    pub(super) lints: &'e mut Lints,
+    pub(super) index: usize,
+    pub(super) state: StageState,
+    pub(super) steps: Vec<Step>,
+    /// Whether this stage has seen a CMD.
+    pub(super) has_cmd: bool,
+    pub(super) place: Place,
+    pub(super) escape: Escape,
+}
+
+impl Evaluator<'_, '_> {
+    fn instruction(&mut self, instruction: &Instruction) {
+        // An error is reported where it is found; the instruction then has no effect.
+        let _: Option<()> = match &instruction.kind {
+            InstructionKind::Arg(items) => self.arg(items),
+            InstructionKind::Env(pairs) => self.env(pairs),
+            InstructionKind::Label(pairs) => self.label(pairs),
+            InstructionKind::Run(run) => self.run(instruction, run),
+            InstructionKind::Copy(copy) => self.copy(instruction, "COPY", copy, None),
+            InstructionKind::Add(add) => self.copy(instruction, "ADD", &add.copy, Some(add)),
+            InstructionKind::Workdir(word) => self.workdir(instruction, word),
+            InstructionKind::User(word) => self.user(word),
+            InstructionKind::Expose(words) => self.expose(words),
+            InstructionKind::Volume(words) => self.volume(words),
+            InstructionKind::Cmd(form) => self.cmd(form),
+            InstructionKind::Entrypoint(form) => self.entrypoint(form),
+            InstructionKind::Shell(words) => self.shell(words),
+            InstructionKind::Healthcheck(check) => self.healthcheck(check),
+            InstructionKind::Stopsignal(word) => self.stopsignal(word),
+            InstructionKind::Maintainer(text) => self.maintainer(&text.value),
+            InstructionKind::Onbuild(onbuild) => {
+                self.state.config.config.on_build.push(onbuild.trigger.clone());
+                Some(())
+            }
+            InstructionKind::Unknown(_) => None,
+        };
+    }
+
+    /// Tells whether the stage is for Windows.
+    pub(super) fn is_windows(&self) -> bool {
+        self.state.platform.is_windows()
+    }
+
+    /// Gives where to point for something at `span`: in a trigger, to the FROM.
+    pub(super) fn at(&self, span: Span) -> Span {
+        if self.place.trigger.is_some() { self.place.span } else { span }
+    }
+
+    /// Reports an error.
+    pub(super) fn error(&mut self, code: &'static str, message: impl Into<String>, span: Span) {
+        let span = self.at(span);
+        let message = self.in_trigger(message.into());
+        self.lints.push(Diagnostic::error(code, message, span));
+    }
+
+    /// Reports an error with what to do.
+    pub(super) fn error_with_help(&mut self, code: &'static str, message: String, span: Span, help: String) {
+        let span = self.at(span);
+        let message = self.in_trigger(message);
+        self.lints.push(Diagnostic::error(code, message, span).with_help(help));
+    }
+
+    /// Reports the warning of a build check.
+    pub(super) fn lint(&mut self, rule: Rule, message: String, span: Span) {
+        let span = self.at(span);
+        let message = self.in_trigger(message);
+        self.lints.lint(rule, message, span);
+    }
+
+    /// Passes on a diagnostic of the parser.
+    pub(super) fn pass(&mut self, mut found: Diagnostic) {
+        if self.place.trigger.is_some() {
+            found.span = self.place.span;
+            found.labels.clear();
+            found.fix = None;
+            found.message = self.in_trigger(found.message);
+        }
+        self.lints.push(found);
+    }
+
+    fn in_trigger(&self, message: String) -> String {
+        match &self.place.trigger {
+            Some(text) => format!("{message} (in the ONBUILD trigger {text:?} of the base)"),
+            None => message,
+        }
+    }
+
+    /// Calls `use_it` with an expander over the environment as it is before the instruction.
+    pub(super) fn expanding<T>(&mut self, use_it: impl FnOnce(&mut Self, &Expander<'_>) -> T) -> T {
+        let env = Arc::clone(&self.state.env);
+        let lookup = |name: &str| env.get(name).map(str::to_owned);
+        let expander = Expander::new(self.escape, &lookup);
+        use_it(self, &expander)
+    }
+
+    /// Expands a word; an error is reported.
+    pub(super) fn word(&mut self, expander: &Expander<'_>, word: &Word) -> Option<String> {
+        let expanded = expander.word(word);
+        self.expanded(expanded, word.span)
+    }
+
+    /// Looks through an expansion.
+    pub(super) fn expanded(&mut self, result: Result<Expansion, ExpandError>, span: Span) -> Option<String> {
+        match result {
+            Ok(expansion) => {
+                for warning in expansion.warnings {
+                    self.pass(warning);
+                }
+                self.warn_unset(&expansion.names.unset, span);
+                Some(expansion.text)
+            }
+            Err(error) => {
+                self.pass(error.into());
+                None
+            }
+        }
+    }
+
+    /// Warns of names that are not set and that no ARG of the stage declares (dockerfile.md §18, UndefinedVar).
+    pub(super) fn warn_unset(&mut self, names: &[String], span: Span) {
+        for name in names {
+            if self.state.arguments.iter().any(|(declared, _)| declared == name) {
+                continue;
+            }
+            let known = self.state.env.names().chain(self.state.arguments.iter().map(|(name, _)| name.as_str()));
+            let near = suggest(name, known).map(|near| format!(" (did you mean ${near}?)"));
+            let message = format!("Usage of undefined variable '${name}'{}", near.unwrap_or_default());
+            self.lint(Rule::UndefinedVar, message, span);
+        }
+    }
+
+    /// Changes the environment.
+    pub(super) fn set_variable(&mut self, name: &str, value: &str) {
+        Arc::make_mut(&mut self.state.env).set(name, value);
+    }
+
+    /// Adds a history entry and gives its index (dockerfile.md §15.3).
+    pub(super) fn commit(&mut self, created_by: String, has_layer: bool) -> usize {
+        let history = &mut self.state.config.history;
+        history.push(strake_layers::History {
+            created_by,
+            comment: "buildkit.dockerfile.v0".to_owned(),
+            empty_layer: !has_layer,
+            ..strake_layers::History::default()
+        });
+        history.len() - 1
+    }
+
+    /// Adds a step with its history entry.
+    pub(super) fn push_step(&mut self, op: Op, title: String, created_by: String) {
+        let history = self.commit(created_by, true);
+        let options = self.table.options;
+        let entry = &self.table.entries[self.index];
+        let is_filtered = entry.key.as_ref().is_some_and(|key| options.no_cache_filter.contains(key));
+        // WORKDIR is not forced, as in the reference (dockerfile.md §21.1).
+        let no_cache = (options.no_cache || is_filtered) && !matches!(op, Op::Workdir(_));
+        let title = if self.place.trigger.is_some() { format!("ONBUILD {title}") } else { title };
+        let Place { span, lines, trigger } = self.place.clone();
+        self.steps.push(Step { op, title, span, lines, trigger, history, no_cache });
+    }
+
+    /// Binds a `--from`; an error of it was reported when the graph's edges were made.
+    pub(super) fn bind(&mut self, word: &Word) -> Option<CopyFrom> {
+        let span = self.at(word.span);
+        let (bound, _) = self.table.bind_from(word, self.table.entries[self.index].stage, span).ok()?;
+        self.sources.of(&bound)
+    }
+
+    /// Gives the command line of a shell form.
+    pub(super) fn with_shell(&self, text: String) -> Vec<String> {
+        let mut argv = self.state.config.config.shell.clone();
+        if argv.is_empty() {
+            let default: &[&str] = if self.is_windows() { &["cmd", "/S", "/C"] } else { &["/bin/sh", "-c"] };
+            argv.extend(default.iter().map(|word| (*word).to_owned()));
+        }
+        argv.push(text);
+        argv
+    }
+}

@@ -1,0 +1,123 @@
+//! Collects problems of planning and judges build checks (dockerfile.md §18).
+
+use strake_parser::{CheckSettings, Diagnostic, Dockerfile, Rule, Span};
+
+use super::codes;
+use super::options::PlanOptions;
+
+/// Problems found so far, and which build checks are wanted.
+#[derive(Debug, Default)]
+pub(super) struct Lints {
+    found: Vec<Diagnostic>,
+    settings: CheckSettings,
+    current: Option<CheckSettings>,
+    /// Only errors count: the environment is not the real one.
+    is_quiet: bool,
+}
+
+impl Lints {
+    /// Starts with the parser's findings; `BUILDKIT_DOCKERFILE_CHECK` wins over the directive (dockerfile.md §9.7).
+    pub(super) fn new(dockerfile: &Dockerfile, parsed: &[Diagnostic], options: &PlanOptions) -> Self {
+        let mut problem = None;
+        let settings = match options.build_args.get("BUILDKIT_DOCKERFILE_CHECK") {
+            None => dockerfile.directives.check_settings.clone(),
+            Some(text) => CheckSettings::parse(text).unwrap_or_else(|error| {
+                problem = Some(error.message);
+                CheckSettings::default()
+            }),
+        };
+        let mut made = Self { found: Vec::with_capacity(parsed.len()), settings, current: None, is_quiet: false };
+        for diagnostic in parsed {
+            if diagnostic.rule.is_none_or(|rule| made.settings.enables(rule)) {
+                made.found.push(diagnostic.clone());
+            }
+        }
+        if let Some(problem) = problem {
+            let message = format!("build argument BUILDKIT_DOCKERFILE_CHECK: {problem}");
+            made.push(Diagnostic::error(codes::CHECK, message, Span::default()));
+        }
+        made
+    }
+
+    /// Runs the checks that need no more than the tree, for the stages that are needed.
+    pub(super) fn check_tree(&mut self, dockerfile: &Dockerfile, needed: &[bool]) {
+        let is_needed = |index: usize| needed.get(index).copied().unwrap_or(false);
+        for found in strake_parser::lint::check(dockerfile, &self.settings, &is_needed) {
+            self.push(found);
+        }
+    }
+
+    /// Applies the settings that stand right before an instruction, until the next call.
+    pub(super) fn enter(&mut self, overrides: Option<&CheckSettings>) {
+        self.current = overrides.map(|overrides| self.settings.merged(overrides));
+    }
+
+    /// From here on only errors count that do not hang on values of variables, since a base image is not known.
+    pub(super) fn errors_only(&mut self, is_quiet: bool) {
+        self.is_quiet = is_quiet;
+    }
+
+    /// Reports that there is no stage, unless the parser did.
+    pub(super) fn no_stages(&mut self) {
+        if !self.has_errors() {
+            self.push(Diagnostic::error(codes::BASE_BLANK, "dockerfile contains no stages to build", Span::default()));
+        }
+    }
+
+    /// Adds a problem; the same one at the same place is kept once.
+    pub(super) fn push(&mut self, diagnostic: Diagnostic) {
+        let hangs_on_values = diagnostic.code == strake_parser::codes::EXPANSION_REQUIRED;
+        if self.is_quiet && (!diagnostic.is_error() || hangs_on_values) {
+            return;
+        }
+        if !self.found.contains(&diagnostic) {
+            self.found.push(diagnostic);
+        }
+    }
+
+    /// Adds the warning of a build check, if it is wanted here.
+    pub(super) fn lint(&mut self, rule: Rule, message: impl Into<String>, span: Span) {
+        if self.current.as_ref().unwrap_or(&self.settings).enables(rule) {
+            self.push(Diagnostic::lint(rule, message, span));
+        }
+    }
+
+    /// Adds the warning of a build check that belongs to no line.
+    pub(super) fn lint_file(&mut self, rule: Rule, message: impl Into<String>) {
+        if self.settings.enables(rule) {
+            self.push(Diagnostic::lint(rule, message, Span::default()));
+        }
+    }
+
+    /// Says whether there can be no build.
+    pub(super) fn has_errors(&self) -> bool {
+        self.found.iter().any(Diagnostic::is_error)
+    }
+
+    /// Gives all problems in file order.
+    pub(super) fn into_found(mut self) -> Vec<Diagnostic> {
+        self.found.sort_by_key(|found| found.span);
+        self.found
+    }
+
+    /// Passes the verdict: with `error=true` a warning of a build check is an error (dockerfile.md §18).
+    pub(super) fn judge(&mut self) {
+        if !self.settings.error {
+            return;
+        }
+        let mut broken: Vec<_> =
+            self.found.iter().filter(|found| !found.is_error() && found.rule.is_some()).cloned().collect();
+        broken.sort_by_key(|found| found.span);
+        let Some(first) = broken.first() else { return };
+        let mut rules: Vec<_> = broken.iter().filter_map(|found| found.rule).map(Rule::name).collect();
+        rules.sort_unstable();
+        rules.dedup();
+        let message = format!("lint violation found for rules: {}", rules.join(", "));
+        let mut error = Diagnostic::error(codes::LINT, message, first.span)
+            .with_help("mend the warnings, or leave rules out with # check=skip=RULE");
+        for found in broken.iter().skip(1) {
+            error = error.with_label(found.span, found.message.clone());
+        }
+        self.push(error);
+    }
+}

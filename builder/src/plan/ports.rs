@@ -1,0 +1,106 @@
+//! Ports of EXPOSE and signals of STOPSIGNAL (dockerfile.md §13.9, §13.15).
+
+/// The ports that one word of EXPOSE means, and what is odd about it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Ports {
+    /// `port/protocol`, ascending.
+    pub(super) ports: Vec<String>,
+    /// The protocol has upper-case letters.
+    pub(super) has_upper_case: bool,
+    /// An address or a host port stands before the port; it is dropped.
+    pub(super) has_host_part: bool,
+}
+
+/// Reads `[[ip:]host:]port[-port][/protocol]`.
+pub(super) fn parse(word: &str) -> Result<Ports, String> {
+    let invalid = |problem: String| format!("invalid port: {word:?}: {problem}");
+    let (numbers, protocol) = match word.split_once('/') {
+        Some((numbers, protocol)) => (numbers, protocol),
+        None => (word, "tcp"),
+    };
+    let lower = protocol.to_lowercase();
+    if !matches!(lower.as_str(), "tcp" | "udp" | "sctp") {
+        return Err(invalid(format!("invalid proto: {protocol}")));
+    }
+    let (host, range) = match numbers.rsplit_once(':') {
+        Some((host, range)) => (Some(host), range),
+        None => (None, numbers),
+    };
+    if range.is_empty() {
+        return Err(invalid("no port specified".to_owned()));
+    }
+    let (first, last) = range.split_once('-').unwrap_or((range, range));
+    let number = |text: &str| -> Result<u16, String> {
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let value = text.parse().ok().filter(|_| digits);
+        value.ok_or_else(|| invalid(format!("invalid containerPort: {range}")))
+    };
+    let (first, last) = (number(first)?, number(last)?);
+    if last < first {
+        return Err(invalid(format!("invalid containerPort: {range}")));
+    }
+    Ok(Ports {
+        ports: (first..=last).map(|port| format!("{port}/{lower}")).collect(),
+        has_upper_case: lower != protocol,
+        has_host_part: host.is_some(),
+    })
+}
+
+/// Signals of Linux by name, without `SIG` (signal(7)); real-time ones are `RTMIN`, `RTMIN+n`, `RTMAX-n`, `RTMAX`.
+const SIGNALS: &[&str] = &[
+    "ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL", "PIPE", "POLL",
+    "PROF", "PWR", "QUIT", "SEGV", "STKFLT", "STOP", "SYS", "TERM", "TRAP", "TSTP", "TTIN", "TTOU", "UNUSED", "URG",
+    "USR1", "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ", "RTMIN", "RTMAX",
+];
+
+/// Tells whether a text is a signal: a number but 0, or a name with or without `SIG`, in any letter case.
+pub(super) fn is_signal(text: &str) -> bool {
+    if let Ok(number) = text.parse::<u32>() {
+        return number != 0;
+    }
+    let upper = text.to_uppercase();
+    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+    if SIGNALS.contains(&name) {
+        return true;
+    }
+    let offset = name.strip_prefix("RTMIN+").or_else(|| name.strip_prefix("RTMAX-"));
+    offset.and_then(|offset| offset.parse::<u32>().ok()).is_some_and(|offset| (1..=15).contains(&offset))
+}
+
+/// Gives the names of signals, for suggestions.
+pub(super) fn signal_names() -> impl Iterator<Item = String> {
+    SIGNALS.iter().map(|name| format!("SIG{name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_take_ranges_and_protocols() {
+        assert_eq!(parse("80").expect("valid").ports, ["80/tcp"]);
+        assert_eq!(parse("90-91/UDP").expect("valid").ports, ["90/udp", "91/udp"]);
+        assert!(parse("90-91/UDP").expect("valid").has_upper_case);
+        let host = parse("127.0.0.1:80:8080/tcp").expect("valid");
+        assert_eq!((host.ports, host.has_host_part), (vec!["8080/tcp".to_owned()], true));
+    }
+
+    #[test]
+    fn words_that_are_no_ports_are_refused() {
+        assert_eq!(parse("80/tpc"), Err("invalid port: \"80/tpc\": invalid proto: tpc".to_owned()));
+        assert_eq!(parse("http"), Err("invalid port: \"http\": invalid containerPort: http".to_owned()));
+        for bad in ["", "70000", "5-4", "-1", "1-", "+5", "80/", "80:"] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn signals_are_names_and_numbers() {
+        for good in ["9", "SIGINT", "int", "SIGRTMIN+3", "RTMAX-1", "SIGCLD"] {
+            assert!(is_signal(good), "{good}");
+        }
+        for bad in ["0", "", "SIGFOO", "RTMIN+16", "-1"] {
+            assert!(!is_signal(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! The instructions that only set something (dockerfile.md §13).
+
+use strake_layers::Healthcheck as ImageHealthcheck;
+use strake_parser::{ArgDeclaration, Form, Healthcheck, Instruction, KeyValues, Rule, Span, Spanned, Word, suggest};
+
+use super::evaluate::Evaluator;
+use super::graph::{Op, WorkdirOp};
+use super::{codes, gofmt, paths, ports, title};
+
+impl Evaluator<'_, '_> {
+    /// ARG (dockerfile.md §9.3, §13.2).
+    pub(super) fn arg(&mut self, items: &[ArgDeclaration]) -> Option<()> {
+        let mut texts = Vec::with_capacity(items.len());
+        let mut is_good = true;
+        for item in items {
+            let name = &item.name.value;
+            let table = self.table;
+            let given = table.options.build_args.get(name).cloned();
+            let value = match (given, &item.default) {
+                (Some(given), _) => Some(given),
+                (None, Some(word)) => {
+                    let value = self.expanding(|this, expander| this.word(expander, word));
+                    is_good &= value.is_some();
+                    value
+                }
+                (None, None) => table.globals.get(name).map(str::to_owned),
+            };
+            texts.push(match &value {
+                Some(value) => format!("{name}={value}"),
+                None => name.clone(),
+            });
+            if let Some(value) = &value {
+                self.set_variable(name, value);
+            }
+            match self.state.arguments.iter_mut().find(|(have, _)| have == name) {
+                Some((_, have)) => *have = value,
+                None => self.state.arguments.push((name.clone(), value)),
+            }
+        }
+        self.commit(format!("ARG {}", texts.join(" ")), false);
+        is_good.then_some(())
+    }
+
+    /// ENV (dockerfile.md §13.4).
+    pub(super) fn env(&mut self, pairs: &KeyValues) -> Option<()> {
+        let values = self.pairs("ENV", pairs)?;
+        for (name, value) in &values {
+            self.state.config.set_env(name, value);
+            self.set_variable(name, value);
+        }
+        self.commit(pairs_text("ENV", &values), false);
+        Some(())
+    }
+
+    /// LABEL (dockerfile.md §13.8).
+    pub(super) fn label(&mut self, pairs: &KeyValues) -> Option<()> {
+        let values = self.pairs("LABEL", pairs)?;
+        let text = pairs_text("LABEL", &values);
+        self.state.config.config.labels.extend(values);
+        self.commit(text, false);
+        Some(())
+    }
+
+    /// Expands names and values with what was set before the instruction.
+    fn pairs(&mut self, keyword: &str, pairs: &KeyValues) -> Option<Vec<(String, String)>> {
+        let mut is_good = true;
+        let values = self.expanding(|this, expander| {
+            let mut values = Vec::with_capacity(pairs.pairs.len());
+            for (name, value) in &pairs.pairs {
+                let expanded = this.word(expander, name).zip(this.word(expander, value));
+                let Some((key, value)) = expanded else {
+                    is_good = false;
+                    continue;
+                };
+                if key.is_empty() {
+                    this.error(codes::BLANK_NAME, format!("{keyword} names can not be blank"), name.span);
+                    is_good = false;
+                }
+                values.push((key, value));
+            }
+            values
+        });
+        is_good.then_some(values)
+    }
+
+    /// EXPOSE (dockerfile.md §13.9).
+    pub(super) fn expose(&mut self, words: &[Word]) -> Option<()> {
+        let mut sorted: Vec<&Word> = words.iter().collect();
+        sorted.sort_by(|a, b| a.raw.cmp(&b.raw));
+        let mut all = Vec::new();
+        let mut is_good = true;
+        self.expanding(|this, expander| {
+            for word in sorted {
+                let before = expander.names().unset.len();
+                let split = match expander.words(word) {
+                    Ok(split) => split,
+                    Err(error) => {
+                        this.pass(error.into());
+                        is_good = false;
+                        continue;
+                    }
+                };
+                let unset = expander.names().unset.split_off(before);
+                this.warn_unset(&unset, word.span);
+                for port in split {
+                    match ports::parse(&port) {
+                        Ok(found) => {
+                            this.lint_port(&port, &found, word.span);
+                            all.extend(found.ports);
+                        }
+                        Err(problem) => {
+                            this.error(codes::PORT, problem, word.span);
+                            is_good = false;
+                        }
+                    }
+                }
+            }
+        });
+        self.commit(format!("EXPOSE {}", gofmt::list(&all)), false);
+        self.state.config.config.exposed_ports.extend(all);
+        is_good.then_some(())
+    }
+
+    fn lint_port(&mut self, port: &str, found: &ports::Ports, span: Span) {
+        if found.has_upper_case {
+            let message = format!("Defined protocol '{port}' in EXPOSE instruction should be lowercase");
+            self.lint(Rule::ExposeProtoCasing, message, span);
+        }
+        if found.has_host_part {
+            let message =
+                format!("EXPOSE instruction should not define an IP address or host-port mapping, found '{port}'");
+            self.lint(Rule::ExposeInvalidFormat, message, span);
+        }
+    }
+
+    /// VOLUME (dockerfile.md §13.10).
+    pub(super) fn volume(&mut self, words: &[Word]) -> Option<()> {
+        let is_windows = self.is_windows();
+        let values = self.expanding(|this, expander| {
+            let mut values = Vec::with_capacity(words.len());
+            for word in words {
+                let value = this.word(expander, word)?;
+                if value.trim().is_empty() {
+                    let message = "VOLUME specified can not be an empty string";
+                    this.error(codes::VOLUME, message, word.span);
+                    return None;
+                }
+                if let Err(problem) = paths::check_volume(is_windows, &value) {
+                    this.error(codes::PATH, problem, word.span);
+                    return None;
+                }
+                values.push(value);
+            }
+            Some(values)
+        })?;
+        self.commit(format!("VOLUME {}", gofmt::list(&values)), false);
+        self.state.config.config.volumes.extend(values);
+        Some(())
+    }
+
+    /// USER (dockerfile.md §13.7).
+    pub(super) fn user(&mut self, word: &Word) -> Option<()> {
+        let user = self.expanding(|this, expander| this.word(expander, word))?;
+        self.commit(format!("USER {user}"), false);
+        self.state.config.config.user = user;
+        Some(())
+    }
+
+    /// CMD (dockerfile.md §13.11).
+    pub(super) fn cmd(&mut self, form: &Form) -> Option<()> {
+        let argv = self.command_line(form);
+        self.commit(format!("CMD {}", gofmt::quoted_list(&argv)), false);
+        self.state.config.config.cmd = argv;
+        // The reference sets it for every system.
+        self.state.config.config.args_escaped = true;
+        self.has_cmd = true;
+        Some(())
+    }
+
+    /// ENTRYPOINT (dockerfile.md §13.12).
+    pub(super) fn entrypoint(&mut self, form: &Form) -> Option<()> {
+        let argv = self.command_line(form);
+        self.commit(format!("ENTRYPOINT {}", gofmt::quoted_list(&argv)), false);
+        self.state.config.config.entrypoint = argv;
+        if !self.has_cmd {
+            self.state.config.config.cmd.clear();
+        }
+        Some(())
+    }
+
+    fn command_line(&self, form: &Form) -> Vec<String> {
+        match form {
+            Form::Exec(words) => words.iter().map(|word| word.value.clone()).collect(),
+            Form::Shell(text) => self.with_shell(text.value.clone()),
+        }
+    }
+
+    /// SHELL (dockerfile.md §13.13).
+    pub(super) fn shell(&mut self, words: &[Spanned<String>]) -> Option<()> {
+        let shell: Vec<_> = words.iter().map(|word| word.value.clone()).collect();
+        self.commit(format!("SHELL {}", gofmt::list(&shell)), false);
+        self.state.config.config.shell = shell;
+        Some(())
+    }
+
+    /// HEALTHCHECK (dockerfile.md §13.14).
+    pub(super) fn healthcheck(&mut self, check: &Healthcheck) -> Option<()> {
+        let none = ImageHealthcheck { test: vec!["NONE".to_owned()], ..ImageHealthcheck::default() };
+        let (made, texts) = match check {
+            Healthcheck::None => (none, std::array::from_fn(|_| "0s".to_owned())),
+            Healthcheck::Command(check) => {
+                let mut test = Vec::new();
+                match &check.command {
+                    Form::Exec(words) => {
+                        test.push("CMD".to_owned());
+                        test.extend(words.iter().map(|word| word.value.clone()));
+                    }
+                    Form::Shell(text) => test.extend(["CMD-SHELL".to_owned(), text.value.clone()]),
+                }
+                let durations = [check.interval, check.timeout, check.start_period, check.start_interval];
+                let [interval, timeout, start_period, start_interval] =
+                    durations.map(|duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX));
+                let retries = i64::from(check.retries);
+                let made = ImageHealthcheck { test, interval, timeout, start_period, start_interval, retries };
+                (made, durations.map(gofmt::duration))
+            }
+        };
+        let [interval, timeout, start_period, start_interval] = texts;
+        let text = format!(
+            "HEALTHCHECK {{Test:{} Interval:{interval} Timeout:{timeout} StartPeriod:{start_period} \
+             StartInterval:{start_interval} Retries:{}}}",
+            gofmt::list(&made.test),
+            made.retries
+        );
+        self.commit(text, false);
+        self.state.config.config.healthcheck = Some(made);
+        Some(())
+    }
+
+    /// STOPSIGNAL (dockerfile.md §13.15).
+    pub(super) fn stopsignal(&mut self, word: &Word) -> Option<()> {
+        let signal = self.expanding(|this, expander| this.word(expander, word))?;
+        if !ports::is_signal(&signal) {
+            let names: Vec<_> = ports::signal_names().collect();
+            let near = suggest(&signal.to_uppercase(), names.iter().map(String::as_str));
+            let hint = near.map(|near| format!(" (did you mean {near}?)")).unwrap_or_default();
+            self.error(codes::SIGNAL, format!("invalid signal: {signal}{hint}"), word.span);
+            return None;
+        }
+        self.commit(format!("STOPSIGNAL {signal}"), false);
+        self.state.config.config.stop_signal = signal;
+        Some(())
+    }
+
+    /// MAINTAINER (dockerfile.md §13.16).
+    pub(super) fn maintainer(&mut self, text: &str) -> Option<()> {
+        self.commit(format!("MAINTAINER {text}"), false);
+        self.state.config.author = Some(text.to_owned());
+        Some(())
+    }
+
+    /// WORKDIR (dockerfile.md §13.6).
+    pub(super) fn workdir(&mut self, instruction: &Instruction, word: &Word) -> Option<()> {
+        let path = self.expanding(|this, expander| this.word(expander, word))?;
+        let is_windows = self.is_windows();
+        let is_absolute = path.starts_with('/')
+            || (is_windows && (path.starts_with('\\') || path.get(1..3).is_some_and(|rest| rest.starts_with(":"))));
+        if !std::mem::replace(&mut self.state.has_workdir, true) && !is_absolute {
+            let message = format!("Relative workdir {path:?} can have unexpected results if the base image changes");
+            self.lint(Rule::WorkdirRelativePath, message, self.place.span);
+        }
+        let current = &self.state.config.config.working_dir;
+        let made = paths::directory(is_windows, current, &path);
+        let made = match made {
+            Ok(made) => made,
+            Err(problem) => {
+                self.error(codes::PATH, problem, word.span);
+                return None;
+            }
+        };
+        self.state.config.config.working_dir.clone_from(&made);
+        let slashed = if is_windows { made.replace('\\', "/") } else { made.clone() };
+        let created_by = format!("WORKDIR {slashed}");
+        if slashed == "/" {
+            self.commit(created_by, false);
+            return Some(());
+        }
+        let user = self.state.config.config.user.clone();
+        let op = Op::Workdir(WorkdirOp { path: made, user, platform: self.state.platform.clone() });
+        let title = title::of(&instruction.original, &self.state.env, None);
+        self.push_step(op, title, created_by);
+        Some(())
+    }
+}
+
+fn pairs_text(keyword: &str, pairs: &[(String, String)]) -> String {
+    let mut out = keyword.to_owned();
+    for (name, value) in pairs {
+        out.push(' ');
+        out.push_str(name);
+        out.push('=');
+        out.push_str(value);
+    }
+    out
+}

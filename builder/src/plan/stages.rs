@@ -1,0 +1,323 @@
+//! The stage table: what FROM and `--from` name (dockerfile.md §10).
+
+use strake_layers::{Platform, Reference};
+use strake_parser::{Diagnostic, Dockerfile, Rule, Span, Stage, Word, suggest};
+
+use super::arguments::Globals;
+use super::codes;
+use super::images::ImageSource;
+use super::lints::Lints;
+use super::options::{NamedContext, NamedContextKind, PlanOptions};
+
+/// Base images that a misspelt name may mean (dockerfile.md §13.1).
+const COMMON_IMAGES: &[&str] = &[
+    "alpine",
+    "almalinux",
+    "archlinux",
+    "busybox",
+    "debian",
+    "fedora",
+    "golang",
+    "httpd",
+    "mariadb",
+    "memcached",
+    "mysql",
+    "nginx",
+    "node",
+    "openjdk",
+    "php",
+    "postgres",
+    "python",
+    "redis",
+    "ruby",
+    "rust",
+    "scratch",
+    "ubuntu",
+];
+
+/// What a name is bound to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Bound {
+    /// Nothing.
+    Scratch,
+    /// A stage, by its position in the file.
+    Stage(usize),
+    /// An image.
+    Image(ImageSource),
+    /// A named context that is files.
+    Files(String),
+}
+
+/// A stage of the table.
+#[derive(Debug)]
+pub(super) struct StageEntry<'a> {
+    /// The stage as parsed.
+    pub(super) stage: &'a Stage,
+    /// The name in lower case.
+    pub(super) key: Option<String>,
+    /// What FROM names; `None` where it could not be bound, which is an error already.
+    pub(super) base: Option<Bound>,
+    /// What FROM names, expanded.
+    pub(super) base_name: String,
+    /// `--platform`.
+    pub(super) platform: Option<Platform>,
+    /// The named context that stands in for the whole stage.
+    pub(super) replaced: Option<Bound>,
+}
+
+impl StageEntry<'_> {
+    /// What messages and progress lines call it.
+    pub(super) fn display(&self) -> String {
+        self.key.clone().unwrap_or_else(|| format!("stage-{}", self.stage.index))
+    }
+}
+
+/// The stages of the file with their FROM bound.
+#[derive(Debug)]
+pub(super) struct Table<'a> {
+    pub(super) dockerfile: &'a Dockerfile,
+    pub(super) options: &'a PlanOptions,
+    pub(super) globals: Globals,
+    pub(super) entries: Vec<StageEntry<'a>>,
+}
+
+impl<'a> Table<'a> {
+    /// Expands and binds every FROM.
+    pub(super) fn new(dockerfile: &'a Dockerfile, options: &'a PlanOptions, lints: &mut Lints) -> Self {
+        let globals = Globals::new(dockerfile, options, lints);
+        let mut table = Self { dockerfile, options, globals, entries: Vec::with_capacity(dockerfile.stages.len()) };
+        for stage in &dockerfile.stages {
+            lints.enter(stage.check_overrides.as_ref());
+            let base_name = table.base_name(stage, lints);
+            let base = base_name.as_deref().and_then(|name| table.bind_base(stage, name, lints));
+            let platform = stage.platform.as_ref().and_then(|word| table.platform(stage, word, lints));
+            let key = stage.key();
+            let context = key.as_deref().and_then(|key| options.context(key));
+            let replaced = context.and_then(|context| table.bind_context(context, stage.from_span, lints));
+            let base_name = base_name.unwrap_or_default();
+            table.entries.push(StageEntry { stage, key, base, base_name, platform, replaced });
+        }
+        lints.enter(None);
+        table
+    }
+
+    fn base_name(&self, stage: &Stage, lints: &mut Lints) -> Option<String> {
+        let expanded = match self.globals.expand(self.dockerfile, &stage.base) {
+            Ok(expanded) => expanded,
+            Err(error) => {
+                lints.push(error);
+                return None;
+            }
+        };
+        self.warn_undeclared(&expanded.undeclared, stage.base.span, lints);
+        if stage.base.raw.contains('$') {
+            let by_default = self.globals.expand_defaults(self.dockerfile, &stage.base);
+            if by_default.is_none_or(|text| text.is_empty() || Reference::parse(&text).is_err()) {
+                let message =
+                    format!("Default value for ARG {} results in empty or invalid base image name", stage.base.raw);
+                lints.lint(Rule::InvalidDefaultArgInFrom, message, stage.base.span);
+            }
+        }
+        if expanded.text.is_empty() {
+            let message = format!("base name ({}) should not be blank", stage.base.raw);
+            let error = Diagnostic::error(codes::BASE_BLANK, message, stage.base.span)
+                .with_help("give the ARG above the first FROM a default, or pass it with --build-arg");
+            lints.push(error);
+            return None;
+        }
+        Some(expanded.text)
+    }
+
+    fn warn_undeclared(&self, names: &[String], span: Span, lints: &mut Lints) {
+        for name in names {
+            let near = suggest(name, self.globals.names()).map(|near| format!(" (did you mean {near}?)"));
+            let message = format!("FROM argument '{name}' is not declared{}", near.unwrap_or_default());
+            lints.lint(Rule::UndefinedArgInFrom, message, span);
+        }
+    }
+
+    /// Binds the name in FROM: a named context, a stage above, `scratch`, an image (dockerfile.md §10.2).
+    fn bind_base(&self, stage: &Stage, name: &str, lints: &mut Lints) -> Option<Bound> {
+        if let Some(context) = self.options.context(name) {
+            return self.bind_context(context, stage.base.span, lints);
+        }
+        let lower = name.to_lowercase();
+        if let Some(found) = self.entries.iter().rposition(|entry| entry.key.as_deref() == Some(&*lower)) {
+            return Some(self.through(found));
+        }
+        if name == "scratch" {
+            return Some(Bound::Scratch);
+        }
+        match Reference::parse(name) {
+            Ok(reference) => Some(Bound::Image(ImageSource::Registry(reference))),
+            Err(error) => {
+                let message = format!("failed to parse stage name: {error}");
+                lints.push(Diagnostic::error(codes::REFERENCE, message, stage.base.span));
+                None
+            }
+        }
+    }
+
+    /// Gives what stands for a stage: the stage, or the named context that replaces it.
+    fn through(&self, index: usize) -> Bound {
+        self.entries.get(index).and_then(|entry| entry.replaced.clone()).unwrap_or(Bound::Stage(index))
+    }
+
+    fn bind_context(&self, context: &NamedContext, span: Span, lints: &mut Lints) -> Option<Bound> {
+        Some(match &context.kind {
+            NamedContextKind::Scratch => Bound::Scratch,
+            NamedContextKind::Image(source) => Bound::Image(source.clone()),
+            NamedContextKind::Files(_) => Bound::Files(context.name.clone()),
+            NamedContextKind::Target(target) => {
+                let wanted = target.to_lowercase();
+                let found = self.dockerfile.stages.iter().rposition(|stage| stage.key().as_deref() == Some(&*wanted));
+                let Some(found) = found else {
+                    let message =
+                        format!("the build context {} names the stage {target:?}, which is not defined", context.name);
+                    lints.push(Diagnostic::error(codes::TARGET, message, span));
+                    return None;
+                };
+                Bound::Stage(found)
+            }
+        })
+    }
+
+    fn platform(&self, stage: &Stage, word: &Word, lints: &mut Lints) -> Option<Platform> {
+        let expanded = match self.globals.expand(self.dockerfile, word) {
+            Ok(expanded) => expanded,
+            Err(error) => {
+                lints.push(error);
+                return None;
+            }
+        };
+        self.warn_undeclared(&expanded.undeclared, word.span, lints);
+        if matches!(word.raw.as_str(), "$TARGETPLATFORM" | "${TARGETPLATFORM}") {
+            let message = format!(
+                "Setting platform to predefined {} in FROM is redundant as this is the default behavior",
+                word.raw
+            );
+            lints.lint(Rule::RedundantTargetPlatform, message, stage.from_span);
+        }
+        if expanded.text.is_empty() {
+            let near = expanded.undeclared.first().and_then(|name| suggest(name, self.globals.names()));
+            let near = near.map(|near| format!(" (did you mean {near}?)")).unwrap_or_default();
+            let message = format!("empty platform value from expression {}{near}", word.raw);
+            let error = Diagnostic::error(codes::PLATFORM, message, word.span)
+                .with_help("only ARG instructions above the first FROM and the platform arguments have values here");
+            lints.push(error);
+            return None;
+        }
+        match Platform::parse(&expanded.text) {
+            Ok(platform) => Some(platform),
+            Err(error) => {
+                let message = format!("failed to parse platform {}: {error}", expanded.text);
+                lints.push(Diagnostic::error(codes::PLATFORM, message, word.span));
+                None
+            }
+        }
+    }
+
+    /// Binds a name in `--from`: a named context, a number, a stage of any place, `scratch`, an image
+    /// (dockerfile.md §10.3). `inner` is the stage it stands in.
+    pub(super) fn bind_from(&self, word: &Word, inner: &Stage, span: Span) -> Result<(Bound, String), Diagnostic> {
+        let name = self.static_name(word, inner, span)?;
+        let lints = &mut Lints::default();
+        if let Some(context) = self.options.context(&name) {
+            if let Some(bound) = self.bind_context(context, span, lints) {
+                return Ok((bound, name));
+            }
+            let problem = std::mem::take(lints).into_found().into_iter().next();
+            return Err(problem.unwrap_or_else(|| Diagnostic::error(codes::TARGET, format!("no stage {name:?}"), span)));
+        }
+        if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit()) {
+            let count = self.entries.len();
+            let index = name.parse().ok().filter(|index| *index < count);
+            let Some(index) = index else {
+                let help = format!("stages are numbered from 0, the last one here is {}", count.saturating_sub(1));
+                return Err(
+                    Diagnostic::error(codes::INDEX, format!("invalid stage index {name}"), span).with_help(help)
+                );
+            };
+            return Ok((self.through(index), name));
+        }
+        let lower = name.to_lowercase();
+        if let Some(found) = self.entries.iter().rposition(|entry| entry.key.as_deref() == Some(&*lower)) {
+            return Ok((self.through(found), name));
+        }
+        if name == "scratch" {
+            return Ok((Bound::Scratch, name));
+        }
+        match Reference::parse(&name) {
+            Ok(reference) => Ok((Bound::Image(ImageSource::Registry(reference)), name)),
+            Err(error) => {
+                let message = format!("failed to parse stage name: {error}");
+                Err(Diagnostic::error(codes::REFERENCE, message, span))
+            }
+        }
+    }
+
+    /// Expands a name that must be known before any stage is worked out (D-12).
+    fn static_name(&self, word: &Word, inner: &Stage, span: Span) -> Result<String, Diagnostic> {
+        let mut expanded = self.globals.expand(self.dockerfile, word)?;
+        if let Some(name) = expanded.undeclared.first() {
+            let message = format!(
+                "variable expansion is not supported for --from with {name}, which no ARG above the first FROM declares"
+            );
+            let declares = inner.instructions.iter().any(|instruction| match &instruction.kind {
+                strake_parser::InstructionKind::Arg(items) => items.iter().any(|item| item.name.value == *name),
+                _ => false,
+            });
+            let help = if declares {
+                format!(
+                    "the stages are ordered before {name} of this stage has a value: declare it above the first FROM"
+                )
+            } else {
+                format!("declare ARG {name} above the first FROM")
+            };
+            return Err(Diagnostic::error(codes::STATIC, message, span).with_help(help));
+        }
+        if expanded.text.is_empty() {
+            let message = format!("--from ({}) should not be blank", word.raw);
+            return Err(Diagnostic::error(codes::BASE_BLANK, message, span));
+        }
+        Ok(std::mem::take(&mut expanded.text))
+    }
+
+    /// Finds the stage to build (dockerfile.md §10.8).
+    pub(super) fn target(&self) -> Result<usize, Diagnostic> {
+        let last = self.entries.len().saturating_sub(1);
+        let Some(wanted) = self.options.target.as_deref().filter(|wanted| !wanted.is_empty()) else { return Ok(last) };
+        let lower = wanted.to_lowercase();
+        let named = self.entries.iter().rposition(|entry| entry.key.as_deref() == Some(&*lower));
+        let numbered = || wanted.parse().ok().filter(|index| *index < self.entries.len());
+        if let Some(found) = named.or_else(numbered) {
+            return Ok(found);
+        }
+        let near = suggest(&lower, self.stage_names());
+        let place = self.entries.iter().rfind(|entry| entry.key.as_deref() == near && near.is_some());
+        let span = place.or(self.entries.last()).map(|entry| entry.stage.from_span).unwrap_or_default();
+        let hint = near.map(|near| format!(" (did you mean {near}?)")).unwrap_or_default();
+        let message = format!("target stage {wanted:?} could not be found{hint}");
+        let names: Vec<_> = self.stage_names().collect();
+        let error = Diagnostic::error(codes::TARGET, message, span);
+        Err(if names.is_empty() {
+            error.with_help("no stage of this file has a name; give a number, counted from 0")
+        } else {
+            error.with_help(format!("the stages are {}", names.join(", ")))
+        })
+    }
+
+    /// Gives what may help when an image of that name does not exist (dockerfile.md §13.1, D-15).
+    pub(super) fn image_help(&self, name: &str, inner: &Stage) -> Option<String> {
+        let lower = name.to_lowercase();
+        if self.entries.iter().skip(inner.index).any(|entry| entry.key.as_deref() == Some(&*lower)) {
+            return Some(format!("a stage {lower} is defined, but not above this line, so {name} means an image"));
+        }
+        let near = suggest(name, self.stage_names().chain(COMMON_IMAGES.iter().copied()))?;
+        Some(format!("did you mean {near}?"))
+    }
+
+    fn stage_names(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().filter_map(|entry| entry.key.as_deref())
+    }
+}

@@ -1,0 +1,93 @@
+use super::case;
+
+/// The errors of a Dockerfile, one a line.
+fn errors(text: &str) -> String {
+    case().errors(text).join("\n")
+}
+
+#[test]
+fn stages_that_cannot_be_bound_are_located() {
+    insta::assert_snapshot!(errors("FROM busybox AS one\nCOPY --from=later /x /x\nFROM busybox AS later\nFROM one\n"), @r#"2: cannot copy from stage "later", it needs to be defined before current stage "one""#);
+    insta::assert_snapshot!(errors("FROM busybox AS first\nRUN --mount=from=second,target=/x ls /x\nFROM busybox AS second\nFROM first\n"), @r#"2: cannot mount from stage "second" to "/x", stage needs to be defined before current command"#);
+    insta::assert_snapshot!(errors("FROM busybox\nCOPY --from=2 /x /x\n"), @"2: invalid stage index 2");
+    insta::assert_snapshot!(errors("ARG B\nFROM ${B}\n"), @"2: base name (${B}) should not be blank");
+    insta::assert_snapshot!(errors("FROM scratch\nARG S=x\nCOPY --from=$S /x /x\n"), @"3: variable expansion is not supported for --from with S, which no ARG above the first FROM declares");
+}
+
+#[test]
+fn a_stage_that_nobody_needs_may_look_forward() {
+    assert_eq!(errors("FROM scratch AS one\nCOPY --from=later /x /x\nFROM scratch AS later\n"), "");
+}
+
+#[test]
+fn cycles_name_all_who_take_part() {
+    insta::assert_snapshot!(errors("FROM busybox AS me\nCOPY --from=me /etc/passwd /copy\n"), @"2: circular dependency detected on stage: me");
+    let text = "FROM scratch AS a\nCOPY --from=c x /\nFROM a AS b\nFROM b AS c\n";
+    let problems = case().try_plan(text).expect_err("a cycle");
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert_eq!(problems[0].message, "circular dependency detected on stage: a");
+    assert_eq!(problems[0].labels.len(), 2);
+}
+
+#[test]
+fn an_unknown_target_is_located_at_the_nearest_stage() {
+    let problems =
+        case().target("relese").try_plan("FROM scratch AS build\nFROM build AS release\n").expect_err("no target");
+    assert_eq!(problems[0].message, "target stage \"relese\" could not be found (did you mean release?)");
+    assert_eq!(problems[0].span.start, "FROM scratch AS build\n".len());
+    assert_eq!(problems[0].help.as_deref(), Some("the stages are build, release"));
+}
+
+#[test]
+fn names_and_platforms_that_cannot_be_read_are_shown() {
+    for (text, words) in [
+        ("FROM 127.0.0.1:5055/Base/Busybox:1\n", &["1: ", "Base/Busybox"][..]),
+        ("FROM --platform=linux/a/b/c scratch\n", &["1: failed to parse platform", "linux/a/b/c"]),
+        (
+            "FROM --platform=$TARGETPLATFROM scratch\n",
+            &["1: empty platform value from expression $TARGETPLATFROM", "did you mean TARGETPLATFORM"],
+        ),
+    ] {
+        let found = errors(text);
+        assert!(words.iter().all(|word| found.contains(word)), "{found}");
+    }
+}
+
+#[test]
+fn instructions_with_bad_values_are_located() {
+    insta::assert_snapshot!(errors("FROM scratch\nEXPOSE 80 http\nEXPOSE 80/tpc\n"), @r#"
+    2: invalid port: "http": invalid containerPort: http
+    3: invalid port: "80/tpc": invalid proto: tpc
+    "#);
+    insta::assert_snapshot!(errors("FROM scratch\nSTOPSIGNAL SIGSTOPIT\nSTOPSIGNAL SIGTRM\n"), @r"
+    2: invalid signal: SIGSTOPIT (did you mean SIGSTOP?)
+    3: invalid signal: SIGTRM (did you mean SIGTERM?)
+    ");
+    insta::assert_snapshot!(errors("FROM scratch\nENV $X=1\nVOLUME $X\nRUN []\n"), @r"
+    2: ENV names can not be blank
+    3: VOLUME specified can not be an empty string
+    4: RUN requires a command, but the array is empty
+    ");
+    insta::assert_snapshot!(errors("FROM busybox\nRUN --mount=type=cache,target=/ x\n"), @r#"2: invalid mount target "/""#);
+}
+
+#[test]
+fn errors_of_all_phases_come_at_once() {
+    let text = "FROM busybox\nCOYP f /f\nEXPOSE http\nENV A=${B:?needed}\nUSER ${V^}\n";
+    let found = case().errors(text);
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert!(found[0].starts_with("2: unknown instruction: COYP"), "{found:?}");
+    assert!(found[2].contains("unsupported modifier (^)"), "{found:?}");
+}
+
+#[test]
+fn a_required_variable_fails_with_its_text() {
+    let found = errors("FROM scratch\nENV A=\"${NEEDED:?set NEEDED please}\"\n");
+    assert!(found.starts_with("2: ") && found.contains("NEEDED: set NEEDED please"), "{found}");
+}
+
+#[test]
+fn a_file_without_stages_has_nothing_to_build() {
+    assert!(errors("ARG A=1\n").contains("stage"));
+    assert!(!errors("").is_empty());
+}

@@ -1,0 +1,69 @@
+use super::super::graph::CopyFrom;
+use super::{case, copies, env, history, runs, sources};
+
+#[test]
+fn triggers_of_an_image_run_first_and_are_gone() {
+    let stage = case().stage("FROM onbuild\nRUN own\n");
+    let titles: Vec<_> = stage.steps.iter().map(|step| step.title.as_str()).collect();
+    assert_eq!(titles, ["ONBUILD COPY . /app/", "ONBUILD RUN echo built > /app/stamp", "RUN own"]);
+    assert_eq!(env(runs(&stage)[1]), ["OB=1"]);
+    assert!(stage.config.config.on_build.is_empty());
+    assert_eq!(stage.steps[0].trigger.as_deref(), Some("COPY . /app/"));
+    assert_eq!((stage.steps[0].lines.first, stage.steps[2].lines.first), (1, 2));
+    insta::assert_snapshot!(history(&stage).join("\n"), @r"
+    COPY . /app/ # buildkit
+    RUN /bin/sh -c echo built > /app/stamp # buildkit
+    - ENV OB=1
+    RUN /bin/sh -c own # buildkit
+    ");
+}
+
+#[test]
+fn triggers_of_a_stage_fire_in_its_child_only() {
+    let text = "FROM busybox AS base\nENV NAME=base\nONBUILD ARG WHO=nobody\nONBUILD RUN fired $NAME\nONBUILD COPY <<EOF /f\n$WHO $NAME\nEOF\nENV NAME=changed\nFROM base AS child\nRUN child\nFROM child\nRUN grandchild\n";
+    let planned = case().arg("WHO", "all").plan(text);
+    let [base, child, grandchild] = planned.graph.stages.as_slice() else { panic!("three stages") };
+    assert!(base.steps.is_empty());
+    assert_eq!(base.config.config.on_build, ["ARG WHO=nobody", "RUN fired $NAME", "COPY <<EOF /f\n$WHO $NAME\nEOF"]);
+    assert_eq!(child.steps.len(), 3);
+    assert_eq!(sources(copies(child)[0]), ["<<EOF all changed\n"]);
+    assert_eq!(grandchild.steps.len(), 1);
+    assert!(planned.warnings.is_empty(), "{:?}", planned.warnings);
+}
+
+#[test]
+fn a_trigger_may_bring_images_and_stages() {
+    let config = r#"{"architecture":"amd64","os":"linux","config":{"OnBuild":["COPY --from=tools /a /a","COPY --from=rich /b /b"]}}"#;
+    let planned = case().image("bringer", config).plan("FROM scratch AS tools\nFROM scratch AS unused\nFROM bringer\n");
+    assert_eq!(planned.graph.stages.len(), 2);
+    let stage = &planned.graph.stages[1];
+    let from: Vec<_> = copies(stage).iter().map(|copy| copy.from.clone()).collect();
+    assert!(matches!(from.as_slice(), [CopyFrom::Stage(_), CopyFrom::Image(_)]), "{from:?}");
+    assert_eq!(planned.graph.images.len(), 2);
+}
+
+#[test]
+fn a_cmd_of_a_trigger_is_the_stages_own() {
+    let stage =
+        case().stage("FROM scratch AS base\nCMD [\"old\"]\nONBUILD CMD [\"new\"]\nFROM base\nENTRYPOINT [\"/e\"]\n");
+    assert_eq!(stage.config.config.cmd, ["new"]);
+}
+
+#[test]
+fn a_target_with_triggers_keeps_them() {
+    let stage = case().target("base").stage("FROM scratch AS base\nONBUILD COPY missing /\nFROM base AS child\n");
+    assert_eq!(stage.config.config.on_build, ["COPY missing /"]);
+    assert!(stage.steps.is_empty());
+}
+
+#[test]
+fn bad_triggers_point_at_from() {
+    for (trigger, word) in
+        [("FROM scratch", "FROM isn't allowed"), ("CPY a b", "CPY"), ("EXPOSE x", "invalid containerPort: x")]
+    {
+        let config = format!(r#"{{"architecture":"amd64","os":"linux","config":{{"OnBuild":["{trigger}"]}}}}"#);
+        let errors = case().image("bad", &config).errors("# c\nFROM bad\nLABEL a=b\n");
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(errors[0].starts_with("2: ") && errors[0].contains(word) && errors[0].contains(trigger), "{errors:?}");
+    }
+}
