@@ -191,7 +191,8 @@ pub enum InstructionKind {
     Maintainer(Spanned<String>),
     /// `ONBUILD instruction`.
     Onbuild(Onbuild),
-    /// A line that has an error: unknown keyword, bad flag, missing argument. Never built; there is a diagnostic.
+    /// A line whose keyword or arguments cannot be read; there is an error about it. A line with a wrong flag only
+    /// keeps its own kind.
     Unknown(Spanned<String>),
 }
 

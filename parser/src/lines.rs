@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::ast::Escape;
+use crate::source::SourceText;
 use crate::span::{LineRange, Span};
 
 /// One physical line.
@@ -32,14 +33,13 @@ impl<'a> PhysicalLine<'a> {
 /// Walks over the physical lines of a text.
 #[derive(Clone, Debug)]
 pub(crate) struct Lines<'a> {
-    text: &'a str,
-    position: usize,
+    source: &'a SourceText,
     number: usize,
 }
 
 impl<'a> Lines<'a> {
-    pub(crate) fn new(text: &'a str) -> Self {
-        Self { text, position: 0, number: 0 }
+    pub(crate) fn new(source: &'a SourceText) -> Self {
+        Self { source, number: 0 }
     }
 
     /// Gives the number of the line read last.
@@ -49,7 +49,8 @@ impl<'a> Lines<'a> {
 
     /// Gives where the next line begins.
     pub(crate) fn offset(&self) -> usize {
-        self.position
+        let starts = self.source.line_starts();
+        starts.get(self.number).copied().unwrap_or(self.source.text().len())
     }
 }
 
@@ -57,16 +58,15 @@ impl<'a> Iterator for Lines<'a> {
     type Item = PhysicalLine<'a>;
 
     fn next(&mut self) -> Option<PhysicalLine<'a>> {
-        let rest = self.text.get(self.position..).filter(|rest| !rest.is_empty())?;
-        let (line, length) = match rest.find('\n') {
-            Some(at) => (&rest[..at], at + 1),
-            None => (rest, rest.len()),
-        };
-        let start = self.position;
-        self.position += length;
+        let text = self.source.text();
+        let start = self.offset();
+        if start == text.len() {
+            return None;
+        }
         self.number += 1;
+        let line = text.get(start..self.offset())?;
         // The reference trims every CR that stands before the LF.
-        let text = line.trim_end_matches('\r');
+        let text = line.strip_suffix('\n').unwrap_or(line).trim_end_matches('\r');
         Some(PhysicalLine { start, text, number: self.number })
     }
 }
@@ -120,6 +120,11 @@ impl<'a> LogicalLine<'a> {
             let (body, more) = split_continuation(physical.text, escape);
             continues = more;
             line.pieces.push((line.text.len(), physical.start));
+            if let Cow::Borrowed(first) = line.text {
+                let mut joined = String::with_capacity(2 * (first.len() + body.len()));
+                joined.push_str(first);
+                line.text = Cow::Owned(joined);
+            }
             line.text.to_mut().push_str(body);
         }
         line
@@ -163,10 +168,12 @@ fn split_continuation(line: &str, escape: Escape) -> (&str, bool) {
 mod tests {
     use super::*;
 
-    fn logical(text: &str) -> LogicalLine<'_> {
-        let mut lines = Lines::new(text);
+    fn logical(text: &str) -> LogicalLine<'static> {
+        let source = SourceText::new(text.as_bytes());
+        let mut lines = Lines::new(&source);
         let first = lines.next().unwrap();
-        LogicalLine::read(&first, &mut lines, Escape::Backslash, &mut Vec::new())
+        let line = LogicalLine::read(&first, &mut lines, Escape::Backslash, &mut Vec::new());
+        LogicalLine { text: Cow::Owned(line.text.into_owned()), ..line }
     }
 
     #[test]

@@ -50,9 +50,9 @@ pub fn parse(source: &[u8], options: &ParseOptions) -> Parsed {
         return Parsed { dockerfile: Dockerfile::default(), diagnostics: vec![refused] };
     }
     let text = SourceText::new(source);
-    let mut lines = Lines::new(text.text());
+    let mut lines = Lines::new(&text);
     let mut comments = Vec::new();
-    let directives = syntax::read_directives(text.text(), &mut lines, &mut comments, &mut diagnostics);
+    let directives = syntax::read_directives(&text, &mut lines, &mut comments, &mut diagnostics);
     syntax::check_frontend(&directives, options.syntax.as_deref(), &mut diagnostics);
     let mut parser = Parser {
         source: &text,
@@ -82,7 +82,7 @@ pub fn parse_onbuild(trigger: &str, escape: Escape) -> Parsed {
     let mut parser = Parser {
         source: &text,
         escape,
-        lines: Lines::new(text.text()),
+        lines: Lines::new(&text),
         comments: Vec::new(),
         docs: Vec::new(),
         global_args: Vec::new(),
@@ -139,7 +139,7 @@ impl<'a> Parser<'a> {
             let line = LogicalLine::read(&physical, &mut self.lines, self.escape, &mut self.comments);
             let (start, end) = line.trimmed();
             if start < end {
-                self.read_statement(&line, start, end);
+                self.read_statement(line, start, end);
             }
         }
     }
@@ -157,13 +157,13 @@ impl<'a> Parser<'a> {
         self.docs.push(Spanned::new(trimmed.to_owned(), Span::new(start, start + trimmed.len())));
     }
 
-    fn read_statement(&mut self, line: &LogicalLine<'_>, start: usize, end: usize) {
+    fn read_statement(&mut self, line: LogicalLine<'_>, start: usize, end: usize) {
         let text = &line.text;
         let head = Head::read(text, start..end, self.escape);
         let nested = head.nested(text, self.escape);
         let mut bodies = Bodies::default();
         if nested.as_ref().unwrap_or(&head).takes_heredocs() && text.contains("<<") {
-            bodies = Bodies::read(line, self.source, &mut self.lines);
+            bodies = Bodies::read(&line, self.source, &mut self.lines);
         }
         let span = Span::new(line.source_offset(start), bodies.end.unwrap_or(line.span(start, end).end));
         let lines = LineRange { first: line.lines.first, last: self.lines.number().max(line.lines.last) };
@@ -171,8 +171,10 @@ impl<'a> Parser<'a> {
         let docs = std::mem::take(&mut self.docs);
         let check_overrides = syntax::read_overrides(&docs, &mut self.diagnostics);
         let keyword = Spanned::new(text[head.word.clone()].to_owned(), line.span(head.word.start, head.word.end));
-        let statement = instruction::read_statement(line, &head, bodies.heredocs, self.escape, &mut self.diagnostics);
-        let original = text[start..].to_owned();
+        let statement = instruction::read_statement(&line, &head, bodies.heredocs, self.escape, &mut self.diagnostics);
+        let has_empty_continuation = line.has_empty_continuation;
+        let mut original = line.text.into_owned();
+        original.drain(..start);
         match statement {
             Statement::From(from) => self.stages.push(Stage {
                 index: self.stages.len(),
@@ -186,7 +188,7 @@ impl<'a> Parser<'a> {
                 original,
                 from_span: span,
                 lines,
-                has_empty_continuation: line.has_empty_continuation,
+                has_empty_continuation,
                 instructions: Vec::new(),
                 span,
             }),
@@ -198,7 +200,7 @@ impl<'a> Parser<'a> {
                 docs,
                 check_overrides,
                 original,
-                has_empty_continuation: line.has_empty_continuation,
+                has_empty_continuation,
             }),
         }
     }
@@ -273,7 +275,7 @@ fn check_lines(source: &SourceText, limit: usize, out: &mut Vec<Diagnostic>) {
     if source.text().len() <= limit {
         return;
     }
-    for line in Lines::new(source.text()).filter(|line| line.text.len() > limit) {
+    for line in Lines::new(source).filter(|line| line.text.len() > limit) {
         let message = format!("dockerfile line greater than max allowed size of {limit}");
         let help = "break the line with the escape character, or move the data into a file";
         keep(Diagnostic::error(codes::LINE_TOO_LONG, message, Span::new(line.start, line.end())).with_help(help), out);

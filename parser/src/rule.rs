@@ -135,6 +135,11 @@ impl Rule {
         FACTS.iter().find(|facts| facts.name == name).map(|facts| facts.rule)
     }
 
+    /// Finds the rule of a code, in any letter case.
+    pub fn from_code(code: &str) -> Option<Self> {
+        FACTS.iter().find(|facts| facts.code.eq_ignore_ascii_case(code)).map(|facts| facts.rule)
+    }
+
     /// Gives the name.
     pub fn name(self) -> &'static str {
         self.facts().map_or("", |facts| facts.name)
@@ -178,6 +183,7 @@ mod tests {
         assert_eq!(codes.len(), Rule::ALL.len());
         for rule in Rule::ALL {
             assert_eq!(Rule::from_name(rule.name()), Some(*rule));
+            assert_eq!(Rule::from_code(rule.code()), Some(*rule));
         }
     }
 }

@@ -26,7 +26,7 @@ impl SourceText {
         let (text, invalid) = decode(bytes);
         let mut line_starts = Vec::with_capacity(text.len() / 32 + 1);
         line_starts.push(0);
-        line_starts.extend(text.match_indices('\n').map(|(at, _)| at + 1));
+        line_starts.extend(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1));
         Self { text, line_starts, invalid, has_bom }
     }
 
@@ -57,6 +57,11 @@ impl SourceText {
         }
         out.extend_from_slice(self.slice(Span::new(from, span.end)).as_bytes());
         Cow::Owned(out)
+    }
+
+    /// Gives the offsets at which lines begin; after a final line end the last one is the end of the text.
+    pub(crate) fn line_starts(&self) -> &[usize] {
+        &self.line_starts
     }
 
     /// Says whether the input began with a byte-order mark.

@@ -7,6 +7,7 @@ use crate::diagnostic::{Diagnostic, keep};
 use crate::json;
 use crate::lines::{Lines, PhysicalLine};
 use crate::rule::Rule;
+use crate::source::SourceText;
 use crate::span::{Span, Spanned};
 use crate::suggest::suggest;
 
@@ -53,7 +54,7 @@ impl Frontend {
 
 /// Reads the directive area; `lines` stands after it then.
 pub(crate) fn read_directives(
-    text: &str,
+    source: &SourceText,
     lines: &mut Lines<'_>,
     comments: &mut Vec<Span>,
     out: &mut Vec<Diagnostic>,
@@ -81,7 +82,7 @@ pub(crate) fn read_directives(
         seen.push((name, span));
         apply(&mut directives, name, value, out);
     }
-    detect_syntax(text, &mut directives, out);
+    detect_syntax(source, &mut directives, out);
     directives
 }
 
@@ -164,15 +165,16 @@ fn read_features(line: &PhysicalLine<'_>) -> Option<Vec<Spanned<String>>> {
 }
 
 /// Looks for `syntax` where only its detection looks: after `#!`, in `//` comments, in a JSON object.
-fn detect_syntax(text: &str, directives: &mut Directives, out: &mut Vec<Diagnostic>) {
+fn detect_syntax(source: &SourceText, directives: &mut Directives, out: &mut Vec<Diagnostic>) {
+    let text = source.text();
     let has_shebang = text.starts_with("#!");
     if has_shebang {
-        detect_after_shebang(text, directives, out);
+        detect_after_shebang(source, directives, out);
     }
     if directives.syntax.is_some() {
         return;
     }
-    let slashes = Lines::new(text).skip(usize::from(has_shebang)).map_while(|line| read_directive(&line, "//"));
+    let slashes = Lines::new(source).skip(usize::from(has_shebang)).map_while(|line| read_directive(&line, "//"));
     directives.syntax = slashes.into_iter().find(|(name, _)| *name == "syntax").map(|(_, value)| value);
     if directives.syntax.is_none() && text.trim_start().starts_with('{') {
         let member = json::read_member(text, "syntax");
@@ -181,8 +183,8 @@ fn detect_syntax(text: &str, directives: &mut Directives, out: &mut Vec<Diagnost
 }
 
 /// A `#!` line is an ordinary comment to the main parser, so that `escape` after it has no effect (dockerfile.md §2.8).
-fn detect_after_shebang(text: &str, directives: &mut Directives, out: &mut Vec<Diagnostic>) {
-    let lines = Lines::new(text).skip(1);
+fn detect_after_shebang(source: &SourceText, directives: &mut Directives, out: &mut Vec<Diagnostic>) {
+    let lines = Lines::new(source).skip(1);
     for (name, value) in lines.map_while(|line| read_directive(&line, "#")) {
         match name {
             "escape" => {

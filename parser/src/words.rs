@@ -10,22 +10,19 @@ pub(crate) fn is_blank(byte: u8) -> bool {
 }
 
 /// Splits at runs of the blank set; no quoting.
-pub(crate) fn split_blanks(text: &str, range: Range<usize>) -> Vec<Range<usize>> {
+pub(crate) fn split_blanks(text: &str, range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
     let bytes = text.as_bytes();
-    let mut words = Vec::new();
     let mut at = range.start;
-    while at < range.end {
-        if is_blank(bytes[at]) {
+    std::iter::from_fn(move || {
+        while at < range.end && is_blank(bytes[at]) {
             at += 1;
-            continue;
         }
         let start = at;
         while at < range.end && !is_blank(bytes[at]) {
             at += 1;
         }
-        words.push(start..at);
-    }
-    words
+        (at > start).then_some(start..at)
+    })
 }
 
 /// Splits once at the first run of the blank set.
@@ -102,7 +99,7 @@ mod tests {
     #[test]
     fn blanks_split_without_quoting() {
         let text = " a\t\"b c\" ";
-        let words: Vec<_> = split_blanks(text, 0..text.len()).into_iter().map(|word| &text[word]).collect();
+        let words: Vec<_> = split_blanks(text, 0..text.len()).map(|word| &text[word]).collect();
         assert_eq!(words, ["a", "\"b", "c\""]);
     }
 }

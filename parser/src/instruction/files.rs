@@ -135,6 +135,6 @@ impl Scope<'_> {
                 .map(|(value, range)| Word { raw: value.clone(), span: self.line.span(range.start, range.end) });
             return words.collect();
         }
-        split_blanks(self.text(), self.arguments.clone()).into_iter().map(|word| self.word(word)).collect()
+        split_blanks(self.text(), self.arguments.clone()).map(|word| self.word(word)).collect()
     }
 }

@@ -21,7 +21,7 @@ impl Scope<'_> {
     /// Reads FROM; a wrong one still begins a stage, so that the lines after it are checked.
     pub(super) fn read_from(&mut self) -> From {
         let flags = self.read_flags(&[("platform", FlagKind::String)]);
-        let words = split_blanks(self.text(), self.arguments.clone());
+        let words: Vec<_> = split_blanks(self.text(), self.arguments.clone()).collect();
         let mut from = From {
             base: words.first().map_or_else(Word::default, |word| self.word(word.clone())),
             platform: flags.word("platform"),

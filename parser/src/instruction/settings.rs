@@ -138,12 +138,12 @@ impl Scope<'_> {
 
     pub(super) fn read_expose(&mut self) -> Option<InstructionKind> {
         self.read_flags(&[]);
-        let words = split_blanks(self.text(), self.arguments.clone());
+        let words: Vec<_> = split_blanks(self.text(), self.arguments.clone()).map(|word| self.word(word)).collect();
         if words.is_empty() {
             self.missing_arguments("at least one argument", "write EXPOSE PORT or EXPOSE PORT/udp");
             return None;
         }
-        Some(InstructionKind::Expose(words.into_iter().map(|word| self.word(word)).collect()))
+        Some(InstructionKind::Expose(words))
     }
 
     pub(super) fn read_volume(&mut self) -> Option<InstructionKind> {
@@ -171,6 +171,6 @@ impl Scope<'_> {
             return trimmed.collect();
         }
         let words = split_blanks(self.text(), self.arguments.clone());
-        words.into_iter().map(|word| self.word(trim(self.text(), word))).collect()
+        words.map(|word| self.word(trim(self.text(), word))).collect()
     }
 }

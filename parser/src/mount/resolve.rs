@@ -266,21 +266,20 @@ impl Fields {
         Ok(MountSpec::Secret(SecretMount { id, target, env, is_required: self.is_required, owner: self.owner }))
     }
 
+    /// Gives the target; without one it is the working directory, as in the reference.
+    ///
+    /// Whether that is the root only the caller knows, who joins the two.
     fn require_target(&self, mount: &Mount) -> Result<String, Diagnostic> {
-        if !matches!(clean(&self.target).as_str(), "/" | ".") {
+        if self.target.is_empty() {
+            return Ok(".".to_owned());
+        }
+        if clean(&self.target) != "/" {
             return Ok(self.target.clone());
         }
         let keys = ["target", "dst", "destination"];
         let given = mount.options.iter().rev().find(|option| keys.contains(&option.key.value.as_str()));
-        let (shown, span) = match given {
-            Some(option) => (self.target.as_str(), option.key.span),
-            None => ("/", mount.span),
-        };
-        // An empty path or `.` is the working directory, which may be the root only at run time.
-        if given.is_some() && clean(&self.target) == "." {
-            return Ok(self.target.clone());
-        }
-        let message = format!("invalid mount target {shown:?}");
+        let span = given.map_or(mount.span, |option| option.key.span);
+        let message = format!("invalid mount target {:?}", self.target);
         let help = "give the mount a target below the root, as in target=/PATH";
         Err(Diagnostic::error(codes::MOUNT_TARGET, message, span).with_help(help))
     }
@@ -362,6 +361,8 @@ mod tests {
         assert_eq!(bind.from.unwrap().raw, "build");
         let MountSpec::Bind(bind) = resolve("type=bind,dst=/x,rw").unwrap() else { panic!() };
         assert!(!bind.is_read_only);
+        let MountSpec::Bind(bind) = resolve("source=a").unwrap() else { panic!() };
+        assert_eq!(bind.target, ".");
     }
 
     #[test]
@@ -420,7 +421,6 @@ mod tests {
             ("type=secret,id=a,source=b", "both source and id can't be set"),
             ("type=secret", "invalid secret mount. one of source, target required"),
             ("type=ssh,source=a", "ssh does not support source"),
-            ("type=bind,source=a", "invalid mount target \"/\""),
             ("target=/", "invalid mount target \"/\""),
             ("target=/a/..", "invalid mount target \"/a/..\""),
             ("target=/x,\"a", "failed to parse csv mounts: extraneous or missing \" in quoted-field"),
