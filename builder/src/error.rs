@@ -76,6 +76,20 @@ impl Error {
         }
     }
 
+    /// Tells whether the build was asked to stop, wherever that was noticed.
+    pub fn is_cancelled(&self) -> bool {
+        match self {
+            Self::Cancelled | Self::Layers(strake_layers::Error::Cancelled) => true,
+            Self::Snapshotter(error) => error.is_cancelled(),
+            Self::Registry(error) => matches!(
+                error,
+                strake_registry::Error::Cancelled | strake_registry::Error::Layers(strake_layers::Error::Cancelled)
+            ),
+            Self::Step { source, .. } => source.as_ref().is_some_and(|source| source.is_cancelled()),
+            _ => false,
+        }
+    }
+
     /// Tells what to do about it, where that is known.
     pub fn help(&self) -> Option<&str> {
         match self {
@@ -83,6 +97,7 @@ impl Error {
                 finding.diagnostic.help.as_deref().or_else(|| source.as_ref().and_then(|source| source.help()))
             }
             Self::Run { help, .. } | Self::Other { help, .. } => help.as_deref(),
+            Self::Registry(error) => error.help(),
             _ => None,
         }
     }

@@ -15,10 +15,27 @@
 //! - The identity of an input is its content; times of files are a memo, never an identity.
 //! - A failed or interrupted build leaves no output, no process, no mount.
 
+mod build;
+mod cache;
 mod error;
 pub mod events;
+mod execute;
+mod export;
 mod finding;
+pub mod plan;
 pub mod request;
+pub mod resolve;
+pub mod runner;
+mod secrets;
+mod source;
 
+pub use build::{Builder, Built, Settings};
 pub use error::{Error, Result};
 pub use finding::Finding;
+
+/// Every code of the builder, with a page about each.
+pub fn code_tables() -> Vec<&'static [strake_parser::codes::CodeEntry]> {
+    let mut tables = vec![plan::CODES];
+    tables.extend(execute::code_tables());
+    tables
+}

@@ -167,3 +167,76 @@ fn taken(instance: &Path, lock: FileLock) -> Result<Option<CacheMount>> {
     drop(file.set_modified(SystemTime::now()));
     Ok(Some(CacheMount { path, _lock: lock }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::StoreOptions;
+    use strake_layers::Entry;
+
+    fn request(id: &str, sharing: Sharing) -> CacheRequest {
+        let namespace = String::new();
+        CacheRequest { namespace, id: id.into(), sharing, mode: 0o750, uid: 0, gid: 0, seed: None }
+    }
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("store"), StoreOptions::default()).unwrap();
+        (dir, store)
+    }
+
+    #[test]
+    fn shared_caches_meet_and_private_ones_do_not() {
+        let (_dir, store) = store();
+        let take = |id: &str, sharing| store.cache_mount(&request(id, sharing)).unwrap();
+        let one = take("../../etc", Sharing::Shared);
+        let two = take("../../etc", Sharing::Shared);
+        assert_eq!(one.path(), two.path());
+        assert!(one.path().starts_with(store.root().join("caches")));
+        let one = take("p", Sharing::Private);
+        let two = take("p", Sharing::Private);
+        assert_ne!(one.path(), two.path());
+        fs::write(one.path().join("f"), "x").unwrap();
+        let path = one.path().to_owned();
+        drop(one);
+        let again = take("p", Sharing::Private);
+        assert_eq!(again.path(), path);
+        assert!(again.path().join("f").exists());
+    }
+
+    #[test]
+    fn a_locked_cache_excludes() {
+        let (_dir, store) = store();
+        let store = Arc::new(store);
+        let one = store.cache_mount(&request("l", Sharing::Locked)).unwrap();
+        let waiter = std::thread::spawn({
+            let store = Arc::clone(&store);
+            move || store.cache_mount(&request("l", Sharing::Locked)).unwrap().path().to_owned()
+        });
+        assert!(!waiter.is_finished());
+        let path = one.path().to_owned();
+        drop(one);
+        assert_eq!(waiter.join().unwrap(), path);
+    }
+
+    #[test]
+    fn a_new_instance_begins_with_its_seed_and_an_old_one_does_not() {
+        let (_dir, store) = store();
+        let parse = |text: &str| ImagePath::parse(text).unwrap();
+        let entries = vec![
+            Entry::directory(parse("a"), Metadata { mode: 0o700, ..Metadata::default() }),
+            Entry::inline_file(parse("a/f"), Metadata { mode: 0o644, ..Metadata::default() }, b"seed".to_vec()),
+            Entry::inline_file(parse("b"), Metadata::default(), b"other".to_vec()),
+        ];
+        let rootfs = Arc::new(Rootfs::new(vec![entries.into()]));
+        let seed = Some(CacheSeed { identity: [1; 32], rootfs, source: parse("a") });
+        let request = CacheRequest { seed, ..request("s", Sharing::Locked) };
+        let mount = store.cache_mount(&request).unwrap();
+        assert_eq!(fs::read_to_string(mount.path().join("f")).unwrap(), "seed");
+        assert!(!mount.path().join("b").exists());
+        fs::write(mount.path().join("f"), "changed").unwrap();
+        drop(mount);
+        let mount = store.cache_mount(&request).unwrap();
+        assert_eq!(fs::read_to_string(mount.path().join("f")).unwrap(), "changed");
+    }
+}

@@ -25,6 +25,8 @@ pub(crate) struct Changes {
     pub(crate) unwanted: Vec<ImagePath>,
     /// Directories that hide everything below them although the layer tells each absence one by one.
     pub(crate) spelled_out: Vec<ImagePath>,
+    /// Directories that the layer calls opaque although they have no mark.
+    pub(crate) unmarked: Vec<ImagePath>,
     /// Whiteouts that the directory found does not hold as such.
     pub(crate) added_whiteouts: Vec<ImagePath>,
     /// Sockets, which no archive can hold.
@@ -99,8 +101,10 @@ impl Differ<'_> {
             if hides == Hides::OneByOne && below.is_some() {
                 self.spell_out(&item.path, &found[index..], &mut changes.added_whiteouts);
             }
-            if hides != Hides::Opaque && has_opaque_mark(item) {
-                changes.spelled_out.push(item.path.clone());
+            match has_opaque_mark(item) {
+                true if hides != Hides::Opaque => changes.spelled_out.push(item.path.clone()),
+                false if opaque[index] => changes.unmarked.push(item.path.clone()),
+                _ => {}
             }
             let is_new = hides != Hides::Nothing && below.is_some();
             fates.push(if is_new { Fate::Changed } else { self.judge_directory(item, below) });

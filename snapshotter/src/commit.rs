@@ -42,6 +42,12 @@ pub(crate) fn commit(snapshot: ActiveSnapshot) -> Result<Layer> {
     let tree = match flavour {
         Flavour::Overlay { .. } => {
             tidy(&upper, &found, &changes)?;
+            if let Form::Overlay { is_user_namespace, .. } = snapshot.form {
+                for path in &changes.unmarked {
+                    let full = host_path(&upper, path);
+                    sys::set_opaque(&full, is_user_namespace).map_err(|e| Error::host("mark", full, e))?;
+                }
+            }
             trees::install(&snapshot.store, layer.id(), &upper, entries, flavour, begin)?
         }
         _ => {

@@ -7,19 +7,22 @@ use crate::scan::{Attributes, Found, scan};
 use crate::snapshot::{Access, ActiveSnapshot, Form, Mount, MountKind, MountTarget, Snapshotter, Stack, Tree};
 use crate::store::{Scratch, Store};
 use crate::stubs::Stubs;
-use crate::{Error, Result, sys, trees};
+use crate::trees::{self, Trees};
+use crate::{Error, Result, sys};
 
 /// The snapshotter for hosts without mounts: a snapshot is a whole copy, and changes are found by comparing it with
 /// what it was (linux.md §4.5).
 #[derive(Clone, Debug)]
 pub struct CopySnapshotter {
     store: Arc<Store>,
+    trees: Trees,
 }
 
 impl CopySnapshotter {
     /// Makes the snapshotter of a store.
     pub fn new(store: Arc<Store>) -> Self {
-        Self { store }
+        let trees = Trees::new(Arc::clone(&store), Flavour::Plain);
+        Self { store, trees }
     }
 
     /// Copies a stack of trees into a new folder.
@@ -40,7 +43,7 @@ impl Snapshotter for CopySnapshotter {
     }
 
     fn materialise(&self, layer: &Layer, below: Option<&Rootfs>) -> Result<Tree> {
-        trees::materialise(&self.store, layer, below, Flavour::Plain)
+        self.trees.materialise(layer, below)
     }
 
     fn prepare(&self, stack: &Stack<'_>, targets: &[MountTarget]) -> Result<ActiveSnapshot> {
@@ -85,33 +88,44 @@ pub(crate) fn changed(snapshot: &ActiveSnapshot, before: &[Found]) -> Result<Vec
 fn compare(before: &[Found], now: Vec<Found>) -> Vec<Found> {
     let mut changed = Vec::new();
     let mut old = before.iter().peekable();
+    let mut holders = Holders::default();
     for item in now {
         while let Some(gone) = old.next_if(|old| old.path < item.path) {
-            push_gone(&mut changed, gone);
+            changed.extend(holders.whiteout(gone));
         }
         let was = old.next_if(|old| old.path == item.path);
+        holders.enter(&item.path, item.is_directory());
         // The time of change of an inode cannot be set back by a step.
         let is_same = was.is_some_and(|was| was.stat == item.stat);
         if item.is_directory() || !is_same {
             changed.push(item);
         }
     }
-    old.for_each(|gone| push_gone(&mut changed, gone));
+    changed.extend(old.filter_map(|gone| holders.whiteout(gone)));
     changed
 }
 
-/// Adds a whiteout, unless what held the thing is gone, too, or is no directory any more.
-fn push_gone(changed: &mut Vec<Found>, gone: &Found) {
-    let parent = gone.path.parent().unwrap_or_default();
-    let holder = changed.iter().rev().find(|item| gone.path.starts_with(&item.path) && item.path != gone.path);
-    if holder.is_none_or(|holder| holder.path != parent || !holder.is_directory()) {
-        return;
+/// What is above the current path in the new state, and whether it can hold something.
+#[derive(Default)]
+struct Holders(Vec<(ImagePath, bool)>);
+
+impl Holders {
+    fn enter(&mut self, path: &ImagePath, is_directory: bool) {
+        while self.0.pop_if(|(above, _)| !path.starts_with(above)).is_some() {}
+        self.0.push((path.clone(), is_directory));
     }
-    let mut whiteout = gone.clone();
-    whiteout.stat.kind = HostKind::CharDevice;
-    whiteout.stat.rdev = DeviceNumber { major: 0, minor: 0 };
-    whiteout.link = None;
-    changed.push(whiteout);
+
+    /// A whiteout for what is gone, unless what held it is gone, too, or is no directory any more.
+    fn whiteout(&mut self, gone: &Found) -> Option<Found> {
+        while self.0.pop_if(|(above, _)| !gone.path.starts_with(above)).is_some() {}
+        let is_held = self.0.last().is_none_or(|(_, is_directory)| *is_directory);
+        self.0.push((gone.path.clone(), false));
+        let mut whiteout = gone.clone();
+        whiteout.stat.kind = HostKind::CharDevice;
+        whiteout.stat.rdev = DeviceNumber { major: 0, minor: 0 };
+        whiteout.link = None;
+        is_held.then_some(whiteout)
+    }
 }
 
 /// Removes what was made for mounts, where the step left it as it was; directories above keep their times.
@@ -134,3 +148,6 @@ fn remove_stubs(snapshot: &ActiveSnapshot) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

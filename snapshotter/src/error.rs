@@ -88,6 +88,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Tells whether the build was asked to stop.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Layers(strake_layers::Error::Cancelled))
+    }
+
     /// Tells whose problem the error is.
     pub fn kind(&self) -> ErrorKind {
         match self {

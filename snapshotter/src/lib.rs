@@ -20,6 +20,7 @@ mod commit;
 mod copy;
 mod error;
 mod lock;
+mod output;
 mod overlay;
 mod scan;
 mod snapshot;
@@ -31,6 +32,7 @@ mod trees;
 pub use cache_mount::{CacheMount, CacheRequest, CacheSeed, Sharing};
 pub use copy::CopySnapshotter;
 pub use error::{Error, Result};
+pub use output::write_files;
 pub use overlay::OverlaySnapshotter;
 pub use snapshot::{Access, ActiveSnapshot, Mount, MountKind, MountTarget, Snapshotter, Stack, TargetKind, Tree};
 pub use store::{

@@ -3,11 +3,12 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use strake_layers::{Entry, EntryKind, HostDir, ImagePath, Layer, LayerId, Rootfs};
+use strake_layers::{Entry, EntryKind, HostDir, ImagePath, Layer, LayerId, Metadata, Rootfs};
 
 use crate::store::{Scratch, Store};
 use crate::stubs::Stubs;
-use crate::{Result, commit};
+use crate::sys::TreeWriter;
+use crate::{Error, Result, commit};
 
 /// Turns layers into what a step runs in.
 ///
@@ -149,9 +150,29 @@ impl Mount {
         Self { kind, _owned: owned }
     }
 
+    /// Names a directory of the host, which stays when the mount is dropped.
+    pub fn directory(path: impl Into<PathBuf>) -> Self {
+        Self::new(MountKind::Directory(path.into()), None)
+    }
+
     /// What it is.
     pub fn kind(&self) -> &MountKind {
         &self.kind
+    }
+
+    /// Makes directories that are missing, a parent before what is in it; what exists is left as it is. Links are not
+    /// followed: the paths are resolved ones.
+    pub fn make_directories(&self, paths: &[ImagePath], meta: &Metadata) -> Result<()> {
+        let root = match &self.kind {
+            MountKind::Detached(mount) => crate::overlay::path_of(mount),
+            MountKind::Directory(path) => path.clone(),
+        };
+        let error = |source| Error::host("make directories in", &root, source);
+        let mut writer = TreeWriter::new(&root).map_err(error)?;
+        for path in paths {
+            writer.directory(path, Some(meta)).map_err(error)?;
+        }
+        writer.finish().map_err(error)
     }
 }
 

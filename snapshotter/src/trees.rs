@@ -1,7 +1,8 @@
+use std::collections::HashMap;
 use std::fs;
 use std::io;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use strake_layers::{
@@ -24,23 +25,46 @@ impl Flavour {
     }
 }
 
-/// Writes a layer out as a tree, unless it is there.
-pub(crate) fn materialise(store: &Store, layer: &Layer, below: Option<&Rootfs>, flavour: Flavour) -> Result<Tree> {
-    let tree = match find(store, layer, flavour)? {
-        Some(tree) => tree,
-        None => {
-            // Of several steps and processes that need the layer one writes it.
-            let _making = store.lock_key(&layer.id().0)?;
-            match find(store, layer, flavour)? {
-                Some(tree) => tree,
-                None => make(store, layer, flavour)?,
+/// The trees of one flavour in a store. Those that were asked for before are remembered with their entries.
+#[derive(Clone, Debug)]
+pub(crate) struct Trees {
+    store: Arc<Store>,
+    flavour: Flavour,
+    known: Arc<Mutex<HashMap<LayerId, Tree>>>,
+}
+
+impl Trees {
+    pub(crate) fn new(store: Arc<Store>, flavour: Flavour) -> Self {
+        Self { store, flavour, known: Arc::default() }
+    }
+
+    /// Writes a layer out as a tree, unless it is there.
+    pub(crate) fn materialise(&self, layer: &Layer, below: Option<&Rootfs>) -> Result<Tree> {
+        let tree = match self.find(layer)? {
+            Some(tree) => tree,
+            None => {
+                // Of several steps and processes that need the layer one writes it.
+                let _making = self.store.lock_key(&layer.id().0)?;
+                match self.find(layer)? {
+                    Some(tree) => tree,
+                    None => make(&self.store, layer, self.flavour)?,
+                }
             }
+        };
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(layer.id(), tree.clone());
+        layer.set_entries(Arc::clone(&tree.entries));
+        match below {
+            Some(below) => place(&self.store, tree, below, self.flavour),
+            None => Ok(tree),
         }
-    };
-    layer.set_entries(Arc::clone(&tree.entries));
-    match below {
-        Some(below) => place(store, tree, below, flavour),
-        None => Ok(tree),
+    }
+
+    fn find(&self, layer: &Layer) -> Result<Option<Tree>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&layer.id()).cloned();
+        match known {
+            Some(tree) if self.store.use_layer(tree.id) && tree.path.is_dir() => Ok(Some(tree)),
+            _ => find(&self.store, layer, self.flavour),
+        }
     }
 }
 
@@ -159,7 +183,7 @@ fn place(store: &Store, tree: Tree, below: &Rootfs, flavour: Flavour) -> Result<
 }
 
 /// Makes a folder of a scratch folder.
-pub(crate) fn make_folder(scratch: &Scratch, name: &str) -> Result<std::path::PathBuf> {
+pub(crate) fn make_folder(scratch: &Scratch, name: &str) -> Result<PathBuf> {
     let path = scratch.path().join(name);
     fs::create_dir(&path).map_err(|e| Error::host("make directory", &path, e))?;
     Ok(path)

@@ -27,7 +27,6 @@ codes! {
     ARCHIVE "E1107" "archive that cannot be unpacked" "An archive may not write or link to anything outside of the \
         destination, and must be whole. ADD --unpack=false copies it as a file.";
     DOWNLOAD "E1108" "download that failed" "The address did not give the file.";
-    CHECKSUM "E1109" "checksum that does not match" "The content is not what the Dockerfile says.";
     WORKDIR "E1110" "working directory that cannot be made" "The path, or one above it, is a file.";
     WINDOWS_NAME "E1111" "name that Windows does not take" "Windows refuses some names and signs, and takes upper and \
         lower case for the same.";
@@ -37,7 +36,6 @@ codes! {
         docker build does.";
     MODE_IGNORED "W1103" "mode that does not apply" "--chmod changes neither the entries of an archive nor files of a \
         Windows image.";
-    SKIPPED "W1104" "file that was left out" "A socket cannot be in an image.";
     WHITEOUT "W1105" "name that deletes" "Image layers use names that begin with .wh. to delete files: such a file \
         cannot be in an image.";
 }

@@ -120,6 +120,8 @@ impl<'a> Copy<'a> {
         let root =
             if is_windows { Root { path: crate::source::files_root(), is_windows } } else { Root::default() };
         let (target, is_directory_target) = destination(op).map_err(|fault| fault.at(op.dest_span))?;
+        // A bad pattern is an error whether a source needs it or not.
+        spread::Filter::new(None, &op.exclude).map_err(|fault| fault.at(op.dest_span))?;
         let mut warnings = Vec::new();
         let dress = Dress::new(input, &mut warnings).map_err(|fault| fault.at(op.dest_span))?;
         let base = (!op.link).then_some(input.base);

@@ -29,9 +29,6 @@ pub use codes::TABLE as CODES;
 pub use images::{ImageKey, ImageRequest, ImageSource, KnownImages};
 pub use options::{NamedContext, NamedContextKind, PlanOptions};
 
-/// Tells whether a name of ARG or ENV sounds like a secret, whose value is not to be shown.
-pub(crate) use strake_parser::lint::sounds_secret as is_secret_name;
-
 use graph::BuildGraph;
 
 /// What planning came to.

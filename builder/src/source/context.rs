@@ -1,7 +1,7 @@
 //! A folder of the host as build context: read as far as somebody asks, less what its ignore file leaves out.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use strake_layers::{
@@ -13,9 +13,6 @@ use strake_parser::ignore::{IgnoreRules, IgnoreState};
 use super::memo::{self, Memo};
 use super::tree::{FileId, SourceNode};
 use crate::{Error, Result};
-
-/// The largest ignore file (edges.md 13).
-const IGNORE_FILE_LIMIT: u64 = 1 << 20;
 
 /// A folder of the host as build context. Cheap to ask twice: what was read once is kept.
 #[derive(Debug)]
@@ -80,16 +77,6 @@ pub(crate) struct IgnoreFile {
 }
 
 impl IgnoreFile {
-    /// Reads the first of `candidates` (paths below `root`) that exists (dockerfile.md §12.1).
-    pub(crate) fn find(root: &HostDir, candidates: &[&str]) -> Result<Option<Self>> {
-        for name in candidates {
-            let Ok(path) = ImagePath::clean(name) else { continue };
-            let Some(bytes) = read_small(root, &path, IGNORE_FILE_LIMIT)? else { continue };
-            return Self::parse(name, &bytes).map(Some);
-        }
-        Ok(None)
-    }
-
     /// Reads the text of an ignore file.
     pub(crate) fn parse(name: &str, bytes: &[u8]) -> Result<Self> {
         // On a host of Windows `\\` separates in ignore files, too (dockerfile.md §12.4).
@@ -103,12 +90,7 @@ impl IgnoreFile {
 }
 
 impl Context {
-    /// Opens a folder. Nothing below it is looked at yet.
-    pub(crate) fn open(path: &Path, options: ContextOptions) -> Result<Self> {
-        Self::new(Arc::new(HostDir::open(path)?), options)
-    }
-
-    /// Makes a context of an opened folder.
+    /// Makes a context of an opened folder. Nothing below it is looked at yet.
     pub(crate) fn new(root: Arc<HostDir>, options: ContextOptions) -> Result<Self> {
         let top = root.stat(&ImagePath::root())?;
         let memo = options.memo_file.map(|MemoFile(file)| {
@@ -131,11 +113,6 @@ impl Context {
     /// What messages call it.
     pub(crate) fn name(&self) -> &str {
         &self.name
-    }
-
-    /// The folder.
-    pub(crate) fn root(&self) -> &Arc<HostDir> {
-        &self.root
     }
 
     /// The rule of the ignore file that leaves a path out: the file's name, the line and its text.

@@ -119,8 +119,6 @@ impl Access {
 pub(super) struct Checkout {
     /// The top of the wanted tree.
     pub root: HostDir,
-    /// The commit's id.
-    pub commit: String,
     /// When the commit was made.
     pub time: Timestamp,
     /// Holds the files as long as it lives.
@@ -156,7 +154,7 @@ pub(super) async fn checkout(wanted: &Wanted, access: &Access, scratch: &Path, c
             .open_dir(&path)
             .map_err(|_| Error::user(format!("{} has no directory {subdir:?} at commit {commit}", shown(&wanted.remote))))?;
     }
-    Ok(Checkout { root, commit, time, folder })
+    Ok(Checkout { root, time, folder })
 }
 
 /// git at work in one folder.

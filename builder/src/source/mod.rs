@@ -10,9 +10,8 @@ mod memo;
 mod sources;
 mod tree;
 
-pub(crate) use context::Context;
 #[cfg(test)]
-pub(crate) use context::{ContextOptions, IgnoreFile, Modes};
+pub(crate) use context::{Context, ContextOptions, IgnoreFile, Modes};
 pub(crate) use http::FetchedFile;
 pub(crate) use links::{Followed, LastLink, Root, Seen};
 pub(crate) use sources::Sources;

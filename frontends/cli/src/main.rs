@@ -1,1 +1,87 @@
-fn main() {}
+//! The strake command line: reads flags, environment and clock, shows events, ends with an exit code.
+
+mod args;
+mod build;
+mod exit;
+mod fields;
+mod output_spec;
+mod progress;
+mod render;
+mod request;
+mod settings;
+mod store_commands;
+mod sys;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Cli, Command, DebugCommand};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match &cli.command {
+        Command::Build(args) => build::run(&cli.store, args),
+        Command::Images => store_commands::images(&cli.store),
+        Command::Prune(args) => store_commands::prune(&cli.store, args),
+        Command::Doctor => store_commands::doctor(&cli.store),
+        Command::Explain { code } => explain(code),
+        Command::Debug(DebugCommand::Parse { file, tree }) => parse(file, *tree),
+        Command::Version => {
+            say(&format!("strake {}", env!("CARGO_PKG_VERSION")));
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => match error.downcast_ref::<strake::Error>() {
+            Some(known) => {
+                complain(&render::error(known, console::colors_enabled_stderr()));
+                ExitCode::from(exit::code(known, None))
+            }
+            None => {
+                complain(&format!("error: {error:#}\n"));
+                ExitCode::from(exit::USAGE)
+            }
+        },
+    }
+}
+
+/// Writes a line to standard output; a reader that went away is no error of ours.
+fn say(line: &str) {
+    let _ignored = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+/// Writes to standard error as it is.
+fn complain(text: &str) {
+    let _ignored = write!(anstream::stderr().lock(), "{text}");
+}
+
+fn explain(code: &str) -> anyhow::Result<ExitCode> {
+    let Some(page) = strake::explain(code) else {
+        anyhow::bail!("there is no code {code:?}: codes look like E0101 and stand in brackets behind error and warning");
+    };
+    say(&format!("{}: {}\n\n{}", page.code, page.title, page.text));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn parse(file: &std::path::Path, tree: bool) -> anyhow::Result<ExitCode> {
+    let bytes = std::fs::read(file).map_err(|error| anyhow::anyhow!("cannot read {}: {error}", file.display()))?;
+    let parsed = strake::parse(&bytes, &strake::ParseOptions::default());
+    let source = std::sync::Arc::new(parsed.dockerfile.source.clone());
+    let name: std::sync::Arc<str> = file.display().to_string().into();
+    for diagnostic in &parsed.diagnostics {
+        let finding = strake::Finding { file: name.clone(), source: source.clone(), diagnostic: diagnostic.clone() };
+        complain(&render::finding(&finding, console::colors_enabled_stderr()));
+    }
+    if tree {
+        say(&format!("{:#?}", parsed.dockerfile));
+    } else {
+        let stages = parsed.dockerfile.stages.len();
+        let instructions: usize = parsed.dockerfile.stages.iter().map(|stage| stage.instructions.len() + 1).sum();
+        say(&format!("{stages} stages, {} instructions", instructions + parsed.dockerfile.global_args.len()));
+    }
+    let failed = parsed.diagnostics.iter().any(strake::Diagnostic::is_error);
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{CWD, Mode, OFlags};
@@ -35,6 +35,11 @@ pub(super) fn mount(options: &Options<'_>) -> Result<File> {
         }
         outcome => outcome.map(File::from).map_err(|errno| failure(options, errno.into())),
     }
+}
+
+/// A path by which this process reaches the root of a mount that is attached nowhere.
+pub(super) fn path_of(mount: &File) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", mount.as_raw_fd()))
 }
 
 /// Tells whether this process lives in a user namespace of its own (user_namespaces(7): the first one maps all ids).

@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use strake_layers::{Layer, LayerId, Rootfs};
 
+use crate::Result;
 use crate::apply::{Flavour, Placing, Target};
 use crate::snapshot::{Access, ActiveSnapshot, Form, Mount, MountKind, MountTarget, Snapshotter, Stack, Tree};
 use crate::store::{Scratch, Store};
 use crate::stubs::Stubs;
-use crate::{Result, trees};
+use crate::trees::{self, Trees};
 
 #[cfg(target_os = "linux")]
 use linux as host;
@@ -47,13 +48,21 @@ pub(crate) fn mount(options: &Options<'_>) -> Result<File> {
 #[derive(Clone, Debug)]
 pub struct OverlaySnapshotter {
     store: Arc<Store>,
+    trees: Trees,
     is_user_namespace: bool,
+}
+
+/// A path by which this process reaches the root of a mount that is attached nowhere.
+pub(crate) fn path_of(mount: &File) -> PathBuf {
+    host::path_of(mount)
 }
 
 impl OverlaySnapshotter {
     /// Makes the snapshotter of a store, if overlay can be mounted there: it is tried.
     pub fn new(store: Arc<Store>) -> Result<Self> {
-        let snapshotter = Self { store, is_user_namespace: host::is_user_namespace() };
+        let is_user_namespace = host::is_user_namespace();
+        let trees = Trees::new(Arc::clone(&store), Flavour::Overlay { is_user_namespace });
+        let snapshotter = Self { store, trees, is_user_namespace };
         let scratch = snapshotter.store.upper()?;
         for name in ["lower", "fs", "work"] {
             trees::make_folder(&scratch, name)?;
@@ -127,7 +136,7 @@ impl Snapshotter for OverlaySnapshotter {
     }
 
     fn materialise(&self, layer: &Layer, below: Option<&Rootfs>) -> Result<Tree> {
-        trees::materialise(&self.store, layer, below, self.flavour())
+        self.trees.materialise(layer, below)
     }
 
     fn prepare(&self, stack: &Stack<'_>, targets: &[MountTarget]) -> Result<ActiveSnapshot> {

@@ -103,6 +103,7 @@ impl Store {
         };
         let blobs = BlobStore::open(root)?;
         if is_alone {
+            recovery::distrust_unsynced(&layout, &trash, &blobs)?;
             lock.share(&lock_path)?;
         }
         Ok(Self { layout, index, options, trash, blobs, _lock: lock })
@@ -135,7 +136,12 @@ impl Store {
         if self.options.durability == Durability::None {
             return Ok(());
         }
-        sys::sync_file_system(self.root()).map_err(|e| Error::host("sync", self.root(), e))
+        // Made before, put in place after: what is made meanwhile counts as not covered.
+        let new = self.layout.path("synced.new");
+        write_whole(&new, b"")?;
+        sys::sync_file_system(self.root()).map_err(|e| Error::host("sync", self.root(), e))?;
+        let synced = self.layout.path(recovery::SYNCED);
+        std::fs::rename(&new, &synced).map_err(|e| Error::host("rename a file to", synced, e))
     }
 
     /// Makes a folder below `tmp` for the caller alone.
@@ -158,3 +164,6 @@ pub(crate) fn now() -> i64 {
     let elapsed = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

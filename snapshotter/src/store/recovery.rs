@@ -1,9 +1,12 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use strake_layers::{BlobStore, Digest};
 
 use super::scratch::lock_path;
-use super::{Layout, Trash};
+use super::{Layout, Trash, write_whole};
 use crate::lock::{FileLock, LockMode};
 use crate::{Error, Result, sys};
 
@@ -30,6 +33,55 @@ pub(super) fn sweep(layout: &Layout, trash: &Trash, is_alone: bool) -> Result<()
         }
     }
     Ok(())
+}
+
+/// Throws away what a loss of power may have damaged: the machine was restarted, and it was made after the last time
+/// that a build waited for the disk. Blobs are read again, trees are cheap to make again. Only for who is alone.
+pub(super) fn distrust_unsynced(layout: &Layout, trash: &Trash, blobs: &BlobStore) -> Result<()> {
+    // Hosts without it keep what they have.
+    let Ok(boot) = fs::read_to_string("/proc/sys/kernel/random/boot_id") else { return Ok(()) };
+    let path = layout.path("boot");
+    match fs::read_to_string(&path) {
+        Ok(last) if last == boot => return Ok(()),
+        Ok(_) => {
+            let synced = modified(&layout.path(SYNCED));
+            let is_unsure = |path: &Path| modified(path) >= synced;
+            for folder in names(&layout.path("trees"))? {
+                // The folder's own time is that of its last use; the list's is that of its making.
+                let list = folder.join("entries");
+                if is_unsure(&list) || !list.exists() {
+                    trash.discard(&folder);
+                }
+            }
+            for (digest, _) in blobs.list()? {
+                if is_unsure(&blobs.path(&digest)) && !is_whole(blobs, &digest) {
+                    blobs.remove(&digest)?;
+                }
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(Error::host("read", path, error)),
+    }
+    write_whole(&path, boot.as_bytes())
+}
+
+/// The file whose time tells until when everything is surely on the disk.
+pub(super) const SYNCED: &str = "synced";
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    fs::symlink_metadata(path).and_then(|meta| meta.modified()).ok()
+}
+
+/// Tells whether a blob still has its digest.
+fn is_whole(blobs: &BlobStore, digest: &Digest) -> bool {
+    let verify = || -> Result<bool> {
+        let mut writer = blobs.writer_for(digest.algorithm())?;
+        let mut file = blobs.open_blob(digest)?;
+        io::copy(&mut file, &mut writer).map_err(|e| Error::host("read", blobs.path(digest), e))?;
+        let size = writer.written();
+        Ok(writer.finish(Some((digest, size))).is_ok())
+    };
+    verify().unwrap_or(false)
 }
 
 struct Dead {

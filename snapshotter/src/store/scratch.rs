@@ -13,7 +13,7 @@ use super::trash::Trash;
 pub(crate) struct Scratch {
     path: PathBuf,
     trash: Trash,
-    lock: FileLock,
+    _lock: FileLock,
 }
 
 impl Scratch {
@@ -27,7 +27,7 @@ impl Scratch {
             .ok_or_else(|| Error::Internal(format!("somebody holds the new lock {}", lock_file.display())))?;
         let path = lock_file.with_extension("");
         fs::create_dir(&path).map_err(|e| Error::host("make directory", &path, e))?;
-        Ok(Self { path, trash, lock })
+        Ok(Self { path, trash, _lock: lock })
     }
 
     /// The folder.
@@ -41,7 +41,6 @@ impl Drop for Scratch {
         self.trash.discard(&self.path);
         // The file goes before its lock is freed (by dropping `lock`), so nobody can find it unlocked.
         drop(fs::remove_file(lock_path(&self.path)));
-        let _ = &self.lock;
     }
 }
 

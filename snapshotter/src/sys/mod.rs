@@ -6,10 +6,10 @@ mod other;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{
     TreeWriter, disk_size, foreign_owner, is_privileged, make_private, open_up, read_xattrs, relative_path,
-    remove_xattrs, sync_file_system, unmount_below,
+    remove_xattrs, set_opaque, sync_file_system, unmount_below,
 };
 #[cfg(not(target_os = "linux"))]
 pub(crate) use other::{
     TreeWriter, disk_size, foreign_owner, is_privileged, make_private, open_up, read_xattrs, relative_path,
-    remove_xattrs, sync_file_system, unmount_below,
+    remove_xattrs, set_opaque, sync_file_system, unmount_below,
 };

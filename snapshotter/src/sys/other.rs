@@ -157,3 +157,7 @@ pub(crate) fn read_xattrs(_path: &Path) -> io::Result<Vec<(Box<[u8]>, Box<[u8]>)
 pub(crate) fn remove_xattrs(_path: &Path, _names: &[Box<[u8]>]) -> io::Result<()> {
     Ok(())
 }
+
+pub(crate) fn set_opaque(_path: &Path, _is_user_namespace: bool) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}

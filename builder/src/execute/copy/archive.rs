@@ -12,7 +12,6 @@ use strake_parser::Span;
 
 use super::super::codes;
 use super::dest::{MadeDirectory, Node};
-use super::place::Time;
 use super::{Copy, CopyInput, Fault};
 use crate::source::{LastLink, Root};
 

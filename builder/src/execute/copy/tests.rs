@@ -63,7 +63,8 @@ impl Bench {
 
     fn context(&self) -> Tree {
         let root = HostDir::open(self.path()).expect("a folder");
-        let ignore = IgnoreFile::find(&root, &[".dockerignore"]).expect("readable");
+        let ignore = std::fs::read(self.path().join(".dockerignore")).ok();
+        let ignore = ignore.map(|bytes| IgnoreFile::parse(".dockerignore", &bytes).expect("rules"));
         let options = ContextOptions {
             name: "build context".into(),
             ignore,

@@ -14,7 +14,7 @@ use rustix::fs::{CWD, Mode, OFlags};
 use strake_layers::ImagePath;
 
 pub(crate) use mounts::unmount_below;
-pub(crate) use tree::{TreeWriter, read_xattrs, remove_xattrs};
+pub(crate) use tree::{TreeWriter, read_xattrs, remove_xattrs, set_opaque};
 
 /// The owner of a file that belongs to another user.
 pub(crate) fn foreign_owner(path: &Path) -> io::Result<Option<u32>> {
@@ -30,13 +30,16 @@ pub(crate) fn make_private(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o700))
 }
 
-/// Gives the owner all rights to the folders of a tree that is to be deleted. Whatever fails shows when deleting.
+/// Gives the owner all rights to the folders of a tree, so that it can be deleted or moved. Whatever fails shows then.
 pub(crate) fn open_up(path: &Path) {
     let Ok(meta) = fs::symlink_metadata(path) else { return };
     if !meta.is_dir() {
         return;
     }
-    drop(fs::set_permissions(path, fs::Permissions::from_mode(0o700)));
+    let mode = meta.permissions().mode();
+    if mode & 0o700 != 0o700 {
+        drop(fs::set_permissions(path, fs::Permissions::from_mode(mode | 0o700)));
+    }
     for item in fs::read_dir(path).into_iter().flatten().flatten() {
         open_up(&item.path());
     }

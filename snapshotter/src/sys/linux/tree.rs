@@ -33,8 +33,8 @@ struct OpenDir {
 enum Finish {
     /// Takes these attributes.
     Take(Box<Metadata>),
-    /// Gets the time back that it had.
-    Restore(Timestamp),
+    /// Gets the time back that it had, and the mode where that had to be changed.
+    Restore(Timestamp, Option<Mode>),
 }
 
 impl TreeWriter {
@@ -234,18 +234,29 @@ impl TreeWriter {
 
     fn enter_root(&mut self) -> io::Result<()> {
         let fd = rustix::fs::openat(&self.root, c".", DIRECTORY, Mode::empty())?;
-        self.push(ImagePath::root(), fd)
+        self.push(ImagePath::root(), fd, None)
     }
 
     fn enter(&mut self, path: ImagePath, name: &[u8]) -> io::Result<()> {
+        let mut mode = None;
+        if !self.is_privileged {
+            // Only root gets into a directory whatever its mode.
+            let stat = rustix::fs::statat(self.top()?, name, AtFlags::SYMLINK_NOFOLLOW)?;
+            let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+            let old = Mode::from_raw_mode(stat.st_mode & 0o7777);
+            if is_directory && !old.contains(Mode::RWXU) {
+                rustix::fs::chmodat(self.top()?, name, old | Mode::RWXU, AtFlags::empty())?;
+                mode = Some(old);
+            }
+        }
         let fd = rustix::fs::openat(self.top()?, name, DIRECTORY, Mode::empty())?;
-        self.push(path, fd)
+        self.push(path, fd, mode)
     }
 
-    fn push(&mut self, path: ImagePath, fd: OwnedFd) -> io::Result<()> {
+    fn push(&mut self, path: ImagePath, fd: OwnedFd, mode: Option<Mode>) -> io::Result<()> {
         let stat = rustix::fs::fstat(&fd)?;
         let nanos = u32::try_from(stat.st_mtime_nsec).unwrap_or(0);
-        let finish = Finish::Restore(Timestamp { seconds: stat.st_mtime, nanos });
+        let finish = Finish::Restore(Timestamp { seconds: stat.st_mtime, nanos }, mode);
         self.open.push(OpenDir { path, fd, finish });
         Ok(())
     }
@@ -267,7 +278,12 @@ impl TreeWriter {
     fn leave(&self, dir: &OpenDir) -> io::Result<()> {
         match &dir.finish {
             Finish::Take(meta) => set_attributes(dir.fd.as_fd(), meta, self.is_privileged),
-            Finish::Restore(time) => Ok(rustix::fs::futimens(&dir.fd, &times(*time))?),
+            Finish::Restore(time, mode) => {
+                if let Some(mode) = mode {
+                    rustix::fs::fchmod(&dir.fd, *mode)?;
+                }
+                Ok(rustix::fs::futimens(&dir.fd, &times(*time))?)
+            }
         }
     }
 
@@ -391,6 +407,11 @@ pub(crate) fn read_xattrs(path: &Path) -> io::Result<Vec<(Box<[u8]>, Box<[u8]>)>
         }
     }
     Ok(found)
+}
+
+/// Lets a directory hide what lower layers have in it.
+pub(crate) fn set_opaque(path: &Path, is_user_namespace: bool) -> io::Result<()> {
+    Ok(rustix::fs::lsetxattr(path, mark("opaque", is_user_namespace), b"y", XattrFlags::empty())?)
 }
 
 /// Removes extended attributes of a file or directory.

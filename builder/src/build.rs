@@ -1,0 +1,298 @@
+//! From a request to what it asks for: the phases in their order.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use strake_layers::{Cancel, Digest, NoticeSink, Platform, Timestamp};
+use strake_parser::{Diagnostic, ParseOptions, Parsed, SourceText};
+use strake_snapshotter::{CopySnapshotter, OverlaySnapshotter, Snapshotter, Store, StoreOptions};
+
+use crate::cache::Results;
+use crate::events::{Event, EventSink};
+use crate::execute::{Masks, Report, Session, execute};
+use crate::export::{self, BuiltImage, Clock, ExportContext, LayerBlobs, Unfinished};
+use crate::plan::graph::BuildGraph;
+use crate::plan::{self, KnownImages, Plan, PlanOptions, Planned};
+use crate::request::{BuildRequest, Output};
+use crate::resolve::Resolver;
+use crate::runner::{LinuxOptions, LinuxRunner, Runner};
+use crate::source::Sources;
+use crate::{Error, Finding, Result, secrets};
+
+/// Where a builder works, and with what.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// The folder of the store.
+    pub root: PathBuf,
+    /// Credentials, proxies and limits for registries; its notices and stop flag are replaced by each build's.
+    pub registry: strake_registry::ClientOptions,
+    /// How much a loss of power may cost.
+    pub durability: strake_snapshotter::Durability,
+}
+
+/// Builds images. It holds a store open; any number of builders may share the store.
+#[derive(Debug)]
+pub struct Builder {
+    settings: Settings,
+    store: Arc<Store>,
+    snapshotter: Arc<dyn Snapshotter>,
+    runner: Arc<dyn Runner>,
+}
+
+/// What a build made.
+#[derive(Clone, Debug, Default)]
+pub struct Built {
+    /// What names the image: the digest of the config, or of the index for several platforms.
+    pub image_id: Option<Digest>,
+    /// The manifest or index, where an output made one.
+    pub manifest: Option<strake_layers::Descriptor>,
+    /// The digest of the config, for a single platform.
+    pub config: Option<Digest>,
+    /// The names it was kept or pushed under.
+    pub names: Vec<String>,
+}
+
+impl Builder {
+    /// Opens the store and finds out what this machine can do.
+    pub fn open(settings: Settings, notices: NoticeSink) -> Result<Self> {
+        let options = StoreOptions { notices: notices.clone(), durability: settings.durability, ..Default::default() };
+        let store = Arc::new(Store::open(&settings.root, options)?);
+        let snapshotter: Arc<dyn Snapshotter> = match OverlaySnapshotter::new(Arc::clone(&store)) {
+            Ok(overlay) => Arc::new(overlay),
+            // What is missing for overlay mounts is told by `doctor`, and by the runner where a RUN needs more.
+            Err(_) => Arc::new(CopySnapshotter::new(Arc::clone(&store))),
+        };
+        let runner: Arc<dyn Runner> = Arc::new(LinuxRunner::new(LinuxOptions::default())?);
+        Ok(Self { settings, store, snapshotter, runner })
+    }
+
+    /// What this machine can do, a line for each fact.
+    pub fn doctor(&self) -> Vec<(String, String)> {
+        vec![
+            ("store".to_owned(), self.store.root().display().to_string()),
+            ("snapshots".to_owned(), self.snapshotter.name().to_owned()),
+        ]
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// Builds. When it returns, nothing of the build runs any more, whatever came of it.
+    pub async fn build(&self, request: BuildRequest, events: EventSink, cancel: Cancel) -> Result<Built> {
+        let _lease = self.store.lease()?;
+        let report = Report::new(events);
+        let client = self.client(&report, &cancel);
+        let phases = Phases {
+            store: &self.store,
+            snapshotter: &self.snapshotter,
+            runner: &self.runner,
+            request: Arc::new(request),
+            resolver: Arc::new(Resolver::new(Arc::clone(&client), Arc::clone(&self.store), cancel.clone())),
+            client,
+            report,
+            cancel,
+        };
+        phases.run().await
+    }
+
+    fn client(&self, report: &Report, cancel: &Cancel) -> Arc<strake_registry::Client> {
+        let options = strake_registry::ClientOptions {
+            notices: report.notices(None),
+            cancel: cancel.clone(),
+            ..self.settings.registry.clone()
+        };
+        Arc::new(strake_registry::Client::new(options))
+    }
+}
+
+/// One build on its way through the phases.
+struct Phases<'a> {
+    store: &'a Arc<Store>,
+    snapshotter: &'a Arc<dyn Snapshotter>,
+    runner: &'a Arc<dyn Runner>,
+    request: Arc<BuildRequest>,
+    resolver: Arc<Resolver>,
+    client: Arc<strake_registry::Client>,
+    report: Report,
+    cancel: Cancel,
+}
+
+/// The Dockerfile as read and parsed.
+struct Text {
+    file: Arc<str>,
+    source: Arc<SourceText>,
+    parsed: Parsed,
+}
+
+impl Text {
+    fn parse(name: String, bytes: &[u8]) -> Self {
+        let parsed = strake_parser::parse(bytes, &ParseOptions::default());
+        let source = Arc::new(parsed.dockerfile.source.clone());
+        Self { file: name.into(), source, parsed }
+    }
+}
+
+impl Phases<'_> {
+    async fn run(self) -> Result<Built> {
+        let notices = self.report.notices(None);
+        let (client, store) = (Arc::clone(&self.client), Arc::clone(self.store));
+        let sources = Arc::new(Sources::new(&self.request, client, store, notices, self.cancel.clone()));
+        let done = self.run_with(&sources).await;
+        sources.save().await;
+        done
+    }
+
+    async fn run_with(&self, sources: &Arc<Sources>) -> Result<Built> {
+        let load = self.report.step("[internal] load build definition", sources.read_dockerfile());
+        let (name, bytes) = load.await?;
+        let text = Text::parse(name, &bytes);
+        let planned = self.plan(&text, sources).await?;
+        if self.request.check_only {
+            return Ok(Built::default());
+        }
+        let mut images = Vec::new();
+        let annotations = export::Annotations::parse(&self.request.annotations)?;
+        let mut blobs = None;
+        for one in planned {
+            let epoch = sources.epoch(one.epoch.as_ref()).await?;
+            let clock = Clock { now: self.request.now, epoch };
+            let made = Arc::clone(blobs.get_or_insert_with(|| self.blobs(epoch)));
+            images.push(self.execute(&text, sources, one.graph, clock, &made).await?);
+        }
+        let Some(blobs) = blobs else { return Err(Error::internal("nothing was planned")) };
+        let epoch = images.first().and_then(|(_, clock)| clock.epoch);
+        let context = ExportContext {
+            images: images.into_iter().map(|(image, _)| image).collect(),
+            blobs,
+            store: Arc::clone(self.store),
+            resolver: Arc::clone(&self.resolver),
+            client: Arc::clone(&self.client),
+            request: Arc::clone(&self.request),
+            annotations,
+            epoch,
+            report: self.report.clone(),
+            cancel: self.cancel.clone(),
+        };
+        let built = export::export_all(&context).await?;
+        self.store.sync()?;
+        Ok(built)
+    }
+
+    /// Plans each platform, resolving images as planning asks for them.
+    async fn plan(&self, text: &Text, sources: &Sources) -> Result<Vec<Planned>> {
+        let platforms: Vec<Option<Platform>> = match self.request.platforms.as_slice() {
+            [] => vec![None],
+            some => some.iter().cloned().map(Some).collect(),
+        };
+        let mut known = KnownImages::default();
+        let mut planned = Vec::new();
+        for platform in platforms {
+            let mut options = PlanOptions::from_request(&self.request, platform, Platform::host())?;
+            options.ignore = sources.ignore_rules();
+            planned.push(self.plan_one(text, &options, &mut known).await?);
+        }
+        self.judge(text, &planned)?;
+        Ok(planned)
+    }
+
+    async fn plan_one(&self, text: &Text, options: &PlanOptions, known: &mut KnownImages) -> Result<Planned> {
+        loop {
+            let problems = match plan::plan(&text.parsed, options, known) {
+                Ok(Plan::Ready(planned)) => return Ok(*planned),
+                Ok(Plan::NeedImages(wanted)) => {
+                    self.cancel.check()?;
+                    let resolved = self.resolver.resolve_all(&wanted, self.request.pull, &self.report).await;
+                    match resolved {
+                        Ok(found) => {
+                            known.extend(found);
+                            continue;
+                        }
+                        Err(failed) => return Err(failed.locate(|diagnostic| finding(text, diagnostic))),
+                    }
+                }
+                Err(problems) => problems,
+            };
+            return Err(Error::Dockerfile(problems.into_iter().map(|one| finding(text, one)).collect()));
+        }
+    }
+
+    /// Reports warnings, once for all platforms, and makes them errors where checks ask for that.
+    fn judge(&self, text: &Text, planned: &[Planned]) -> Result<()> {
+        let mut seen: Vec<Diagnostic> = Vec::new();
+        for warning in planned.iter().flat_map(|one| &one.warnings) {
+            if !seen.contains(warning) {
+                self.report.send(Event::Diagnostic { finding: finding(text, warning.clone()) });
+                seen.push(warning.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn blobs(&self, epoch: Option<Timestamp>) -> Arc<LayerBlobs> {
+        let wants_rewrite = |output: &Output| match output {
+            Output::Image { options, .. } | Output::Oci { options, .. } | Output::Docker { options, .. } => {
+                options.rewrite_timestamp != Some(false)
+            }
+            Output::Local { .. } | Output::Tar { .. } | Output::CacheOnly => true,
+        };
+        let clamp = epoch.filter(|_| self.request.outputs.iter().all(wants_rewrite));
+        Arc::new(LayerBlobs::new(Arc::clone(self.store), Arc::clone(&self.resolver), self.cancel.clone(), clamp))
+    }
+
+    async fn execute(
+        &self,
+        text: &Text,
+        sources: &Arc<Sources>,
+        graph: BuildGraph,
+        clock: Clock,
+        blobs: &Arc<LayerBlobs>,
+    ) -> Result<(BuiltImage, Clock)> {
+        let secrets: BTreeMap<String, Arc<[u8]>> = secrets::read(&self.request.secrets)?;
+        let session = Arc::new(Session {
+            request: Arc::clone(&self.request),
+            store: Arc::clone(self.store),
+            snapshotter: Arc::clone(self.snapshotter),
+            runner: Arc::clone(self.runner),
+            resolver: Arc::clone(&self.resolver),
+            results: Results::new(Arc::clone(self.store)),
+            sources: Arc::clone(sources),
+            masks: Masks::new(secrets.values().map(|value| &**value)),
+            secrets,
+            clock,
+            report: self.report.clone(),
+            cancel: self.cancel.clone(),
+            file: Arc::clone(&text.file),
+            text: Arc::clone(&text.source),
+        });
+        let graph = Arc::new(graph);
+        let background = export::Background::new(Arc::clone(blobs), &self.request.outputs);
+        let result = execute(&session, &graph, background.on_layer()).await;
+        let result = match result {
+            Ok(result) => result,
+            Err(error) => {
+                background.settle().await;
+                return Err(error);
+            }
+        };
+        let target = &graph.stages[graph.target.0];
+        let mut diff_ids = Vec::with_capacity(result.layers.len());
+        for layer in &result.layers {
+            diff_ids.push(background.diff_id(layer).await?);
+        }
+        let unfinished = Unfinished {
+            platform: graph.platform.clone(),
+            config: target.config.clone(),
+            inherited_history: target.inherited_history,
+            made: result.made.clone(),
+            layers: result.layers.clone(),
+        };
+        Ok((unfinished.finish(diff_ids, clock)?, clock))
+    }
+}
+
+fn finding(text: &Text, diagnostic: Diagnostic) -> Finding {
+    Finding { file: Arc::clone(&text.file), source: Arc::clone(&text.source), diagnostic }
+}

@@ -1,0 +1,85 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use strake_layers::LayerId;
+use strake_snapshotter::Store;
+
+use super::StepKey;
+use crate::Result;
+
+/// The kind under which the store keeps step results.
+const KIND: &str = "step";
+
+/// The version of [`Record`]; records of other versions are passed over.
+const VERSION: u32 = 1;
+
+/// How many earlier records a miss is compared with.
+const COMPARED: usize = 8;
+
+/// The result of a step, kept under its key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The version of this form.
+    pub version: u32,
+    /// The layer that the step made.
+    pub layer: LayerId,
+    /// When it was made, in seconds since 1970: history entries of a hit show it.
+    pub created: i64,
+    /// How long the step worked, in milliseconds.
+    pub took_ms: u64,
+    /// The components of the key.
+    pub parts: Vec<(String, String)>,
+}
+
+/// Looks up and keeps step results in the store.
+#[derive(Clone, Debug)]
+pub struct Results {
+    store: Arc<Store>,
+}
+
+impl Results {
+    /// Makes the results of a store.
+    pub fn new(store: Arc<Store>) -> Self {
+        Self { store }
+    }
+
+    /// The result of a key. One whose layer is gone is none.
+    pub fn find(&self, key: &StepKey) -> Result<Option<Record>> {
+        Ok(self.find_made(key)?.filter(|record| self.store.use_layer(record.layer)))
+    }
+
+    /// The record of a key, whether or not the store has the layer: enough for a step that works its layer out anew.
+    pub fn find_made(&self, key: &StepKey) -> Result<Option<Record>> {
+        let Some(bytes) = self.store.get_record(KIND, &key.hash)? else { return Ok(None) };
+        Ok(serde_json::from_slice::<Record>(&bytes).ok().filter(|record| record.version == VERSION))
+    }
+
+    /// Keeps a result. `group` names the step in its Dockerfile, for explaining later misses.
+    pub fn keep(&self, key: &StepKey, group: &str, layer: LayerId, created: i64, took: Duration) -> Result<()> {
+        let record = Record {
+            version: VERSION,
+            layer,
+            created,
+            took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            parts: key.parts.clone(),
+        };
+        let bytes = serde_json::to_vec(&record).map_err(|error| crate::Error::internal(error.to_string()))?;
+        self.store.put_record(&strake_snapshotter::Record {
+            kind: KIND.to_owned(),
+            key: key.hash,
+            group: group.to_owned(),
+            bytes,
+            cost: took,
+        })?;
+        Ok(())
+    }
+
+    /// Says why a key has no result.
+    pub fn explain(&self, key: &StepKey, group: &str) -> Result<String> {
+        let earlier = self.store.recent_records(KIND, group, COMPARED)?;
+        let earlier: Vec<Record> =
+            earlier.iter().filter_map(|record| serde_json::from_slice(&record.bytes).ok()).collect();
+        Ok(super::explain_miss(key, &earlier))
+    }
+}

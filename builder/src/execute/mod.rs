@@ -1,0 +1,235 @@
+//! Carries out a graph: stages in parallel, the steps of a stage one after the other.
+
+mod codes;
+mod copy;
+mod mask;
+mod run;
+mod run_codes;
+mod run_key;
+mod session;
+mod workdir;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use strake_layers::{Layer, Timestamp};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::events::{Outcome, StepId};
+use crate::plan::graph::{Base, BuildGraph, CopyFrom, Op, PlannedStage, StageId, Step};
+use crate::{Error, Result};
+
+pub(crate) use mask::Masks;
+pub(crate) use session::{Report, Session, outcome_of};
+
+/// The codes of what can go wrong while steps run.
+pub fn code_tables() -> [&'static [strake_parser::codes::CodeEntry]; 2] {
+    [codes::TABLE, run_codes::TABLE]
+}
+
+/// What a stage came to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StageResult {
+    /// All layers, those of the base included, lowest first.
+    pub(crate) layers: Vec<Arc<Layer>>,
+    /// When the layers of this build were made, by their position in the history.
+    pub(crate) made: BTreeMap<usize, Timestamp>,
+}
+
+/// A layer that a step made, and how.
+pub(crate) struct Made {
+    pub(crate) layer: Arc<Layer>,
+    pub(crate) at: Timestamp,
+    pub(crate) is_cached: bool,
+    pub(crate) miss: Option<String>,
+}
+
+type Results = Vec<watch::Receiver<Option<Arc<StageResult>>>>;
+
+/// Called with each layer of the target's chain as soon as it is there, so that outputs can begin with it.
+pub(crate) type LayerReady = Arc<dyn Fn(Arc<Layer>) + Send + Sync>;
+
+/// Carries out a graph and gives the result of its target. The first error stops everything else; when this returns,
+/// nothing of the build runs any more.
+pub(crate) async fn execute(
+    session: &Arc<Session>,
+    graph: &Arc<BuildGraph>,
+    on_layer: LayerReady,
+) -> Result<Arc<StageResult>> {
+    let (senders, receivers): (Vec<_>, Results) = graph.stages.iter().map(|_| watch::channel(None)).unzip();
+    let limit = match session.request.parallelism {
+        0 => Semaphore::MAX_PERMITS,
+        limit => limit,
+    };
+    let permits = Arc::new(Semaphore::new(limit));
+    let chain = target_chain(graph);
+    let mut tasks = JoinSet::new();
+    for (index, sender) in senders.into_iter().enumerate() {
+        let work = StageWork {
+            session: Arc::clone(session),
+            graph: Arc::clone(graph),
+            id: StageId(index),
+            steps: announce(session, &graph.stages[index]),
+            inputs: receivers.clone(),
+            permits: Arc::clone(&permits),
+            on_layer: chain.contains(&StageId(index)).then(|| Arc::clone(&on_layer)),
+        };
+        tasks.spawn(async move {
+            let result = work.run().await?;
+            sender.send_replace(Some(Arc::new(result)));
+            Ok(())
+        });
+    }
+    let mut failed: Option<Error> = None;
+    while let Some(ended) = tasks.join_next().await {
+        let error = match ended {
+            Ok(Ok(())) => continue,
+            Ok(Err(error)) => error,
+            Err(error) => Error::internal(format!("a stage ended abnormally: {error}")),
+        };
+        session.cancel.cancel();
+        // What stopped since something else failed is not the cause.
+        if failed.as_ref().is_none_or(|earlier| earlier.is_cancelled() && !error.is_cancelled()) {
+            failed = Some(error);
+        }
+    }
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let result = receivers[graph.target.0].borrow().clone();
+    result.ok_or_else(|| Error::internal("the target has no result"))
+}
+
+/// The stages whose layers the image has.
+fn target_chain(graph: &BuildGraph) -> Vec<StageId> {
+    let mut chain = vec![graph.target];
+    let mut at = graph.target;
+    while let Base::Stage(below) = graph.stages[at.0].base {
+        chain.push(below);
+        at = below;
+    }
+    chain
+}
+
+/// Announces the steps of a stage in the names of dockerfile.md §14.
+fn announce(session: &Session, stage: &PlannedStage) -> Vec<StepId> {
+    let announced = stage.steps.iter().map(|step| {
+        session.report.announce(Some(&stage.display), step.title.clone(), Some(step.lines.first))
+    });
+    announced.collect()
+}
+
+/// The work on one stage.
+struct StageWork {
+    session: Arc<Session>,
+    graph: Arc<BuildGraph>,
+    id: StageId,
+    steps: Vec<StepId>,
+    inputs: Results,
+    permits: Arc<Semaphore>,
+    on_layer: Option<LayerReady>,
+}
+
+impl StageWork {
+    async fn run(self) -> Result<StageResult> {
+        let stage = &self.graph.stages[self.id.0];
+        let mut result = match stage.base {
+            Base::Scratch => StageResult::default(),
+            Base::Image(image) => {
+                let layers = self.graph.images[image.0].resolved.layers.clone();
+                StageResult { layers, ..StageResult::default() }
+            }
+            Base::Stage(below) => (*self.stage(below).await?).clone(),
+            Base::Context(ref name) => {
+                let layer = self.session.sources.as_layer(name).await?;
+                StageResult { layers: vec![layer], ..StageResult::default() }
+            }
+        };
+        for (at, step) in stage.steps.iter().enumerate() {
+            let id = self.steps[at];
+            let made = self.step(stage, step, id, &result).await?;
+            if let Some(on_layer) = &self.on_layer {
+                on_layer(Arc::clone(&made.layer));
+            }
+            result.made.insert(step.history, made.at);
+            result.layers.push(made.layer);
+        }
+        Ok(result)
+    }
+
+    /// One step, reported from begin to end.
+    async fn step(&self, stage: &PlannedStage, step: &Step, id: StepId, below: &StageResult) -> Result<Made> {
+        let inputs = self.inputs_of(step).await?;
+        let _permit = self.permits.acquire().await.map_err(|_| Error::Cancelled)?;
+        self.session.cancel.check()?;
+        self.session.report.start(id);
+        let work = StepWork { session: &self.session, stage, step, id, below, graph: &self.graph, inputs: &inputs };
+        let done = match &step.op {
+            Op::Run(op) => run::run(&work, op).await,
+            Op::Copy(op) => copy::copy(&work, op).await,
+            Op::Workdir(op) => workdir::workdir(&work, op).await,
+        };
+        let done = done.map_err(|error| self.session.locate(run_codes::STEP, step, &step.title, error));
+        let outcome = match &done {
+            Ok(made) if made.is_cached => Outcome::Cached,
+            other => outcome_of(other),
+        };
+        let miss = done.as_ref().ok().and_then(|made| made.miss.clone());
+        self.session.report.finish(id, outcome, miss);
+        done
+    }
+
+    /// The results of all stages that the step reads from.
+    async fn inputs_of(&self, step: &Step) -> Result<BTreeMap<StageId, Arc<StageResult>>> {
+        let mut inputs = BTreeMap::new();
+        let mut needed = Vec::new();
+        match &step.op {
+            Op::Copy(op) => needed.push(&op.from),
+            Op::Run(op) => needed.extend(op.mounts.iter().filter_map(|mount| mount.from.as_ref())),
+            Op::Workdir(_) => {}
+        }
+        for from in needed {
+            if let CopyFrom::Stage(id) = from {
+                inputs.insert(*id, self.stage(*id).await?);
+            }
+        }
+        Ok(inputs)
+    }
+
+    /// Waits for a stage.
+    async fn stage(&self, id: StageId) -> Result<Arc<StageResult>> {
+        let mut receiver = self.inputs[id.0].clone();
+        // A sender that goes away without a result belongs to a stage that failed or was stopped.
+        let ready = receiver.wait_for(Option::is_some).await.map_err(|_| Error::Cancelled)?;
+        ready.clone().ok_or(Error::Cancelled)
+    }
+}
+
+/// A step with everything around it.
+pub(crate) struct StepWork<'a> {
+    pub(crate) session: &'a Arc<Session>,
+    pub(crate) stage: &'a PlannedStage,
+    pub(crate) step: &'a Step,
+    pub(crate) id: StepId,
+    pub(crate) graph: &'a BuildGraph,
+    /// The stage so far.
+    pub(crate) below: &'a StageResult,
+    /// The results of the stages it reads from.
+    pub(crate) inputs: &'a BTreeMap<StageId, Arc<StageResult>>,
+}
+
+impl StepWork<'_> {
+    /// The layers of a stage or image that the step reads from.
+    pub(crate) fn layers_of(&self, from: &CopyFrom) -> Result<Vec<Arc<Layer>>> {
+        match from {
+            CopyFrom::Stage(id) => match self.inputs.get(id) {
+                Some(result) => Ok(result.layers.clone()),
+                None => Err(Error::internal("a stage is read that was not waited for")),
+            },
+            CopyFrom::Image(id) => Ok(self.graph.images[id.0].resolved.layers.clone()),
+            CopyFrom::Scratch => Ok(Vec::new()),
+            CopyFrom::Context | CopyFrom::NamedContext(_) => Err(Error::internal("a context has no layers")),
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! RUN: key, look-up, and on a miss the process in its sandbox.
+
+mod binds;
+mod output;
+mod process;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use strake_layers::{ImagePath, Layer, LayerSource, Rootfs, Timestamp};
+use strake_snapshotter::{MountTarget, Stack, TargetKind, Tree};
+
+use super::run_key::run_key;
+use super::{Made, Session, StepWork, run_codes};
+use crate::cache::StepKey;
+use crate::export::blocking;
+use crate::plan::graph::RunOp;
+use crate::runner::{Exit, Process};
+use crate::{Error, Result};
+
+use binds::Binds;
+use output::Output;
+use process::Prepared;
+
+/// The time between SIGTERM and SIGKILL when a step is stopped (linux.md §1.8).
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Carries out a RUN, or takes its result from an earlier build.
+pub(super) async fn run(work: &StepWork<'_>, op: &RunOp) -> Result<Made> {
+    let session = work.session;
+    let binds = Binds::find(work, op).await?;
+    let key = run_key(work, op, &binds.identities());
+    let group = format!("{} {}", work.stage.display, work.step.title);
+    if !work.step.no_cache
+        && let Some(made) = find(session, &key)?
+    {
+        return Ok(made);
+    }
+    session.runner.supports(&work.stage.platform)?;
+    // Another process may be executing the same step: its result is ours.
+    let waiting = (Arc::clone(&session.store), key.hash);
+    let _lock = blocking(move || Ok(waiting.0.lock_key(&waiting.1)?)).await?;
+    if !work.step.no_cache
+        && let Some(made) = find(session, &key)?
+    {
+        return Ok(made);
+    }
+    let miss = if session.request.explain_cache { Some(session.results.explain(&key, &group)?) } else { None };
+    let began = Instant::now();
+    let layer = execute(work, op, binds).await?;
+    let at = made_at(session, began.elapsed());
+    session.store.store_entries(layer.id(), layer.entries().map_or(&[][..], |entries| entries))?;
+    session.results.keep(&key, &group, layer.id(), at.seconds, began.elapsed())?;
+    Ok(Made { layer: Arc::new(layer), at, is_cached: false, miss })
+}
+
+/// The result of an earlier build.
+fn find(session: &Session, key: &StepKey) -> Result<Option<Made>> {
+    let Some(record) = session.results.find(key)? else { return Ok(None) };
+    let layer = Arc::new(Layer::from_record(record.layer));
+    let at = Timestamp::from_seconds(record.created);
+    Ok(Some(Made { layer, at, is_cached: true, miss: None }))
+}
+
+/// When the layer was made, by the build's own clock: the time it began and how long it has been working.
+fn made_at(session: &Session, took: Duration) -> Timestamp {
+    let took = i64::try_from(took.as_secs()).unwrap_or(0);
+    Timestamp::from_seconds(session.clock.now.seconds.saturating_add(took))
+}
+
+/// Runs the process and takes what it changed.
+async fn execute(work: &StepWork<'_>, op: &RunOp, binds: Binds) -> Result<Layer> {
+    let session = Arc::clone(work.session);
+    let layers = work.below.layers.clone();
+    session.resolver.ensure_blobs(&layers).await?;
+    let rootfs = Arc::new(session.rootfs(&layers).await?);
+    let prepared = Prepared::make(work, op, &rootfs, binds)?;
+    let io = Output::new(work);
+    let command = op.argv.join(" ");
+    blocking(move || {
+        let trees = materialise(&session, &layers)?;
+        let outcome = run_over(&session, &trees, &rootfs, prepared, &io);
+        io.finish();
+        match outcome? {
+            Ran::Layer(layer) => Ok(layer),
+            Ran::Failed(exit) => Err(failed(&session, command, &exit, io.tail())),
+        }
+    })
+    .await
+}
+
+/// Writes out all layers, each once.
+pub(super) fn materialise(session: &Session, layers: &[Arc<Layer>]) -> Result<Vec<Tree>> {
+    let mut trees = Vec::with_capacity(layers.len());
+    let mut below = Rootfs::new(Vec::new());
+    for layer in layers {
+        session.cancel.check()?;
+        trees.push(session.snapshotter.materialise(layer, Some(&below))?);
+        if let Some(entries) = layer.entries() {
+            below = below.with_layer(Arc::clone(entries));
+        }
+    }
+    Ok(trees)
+}
+
+enum Ran {
+    Layer(Layer),
+    Failed(Exit),
+}
+
+fn run_over(session: &Session, trees: &[Tree], rootfs: &Arc<Rootfs>, prepared: Prepared, io: &Output) -> Result<Ran> {
+    let stack = Stack { trees, rootfs };
+    let (mut targets, parts) = prepared.open(session)?;
+    targets.extend(system_targets());
+    let active = session.snapshotter.prepare(&stack, &targets)?;
+    let root = active.mount()?;
+    if let Some(missing) = &parts.missing_cwd {
+        root.make_directories(&missing.paths, &missing.meta)?;
+    }
+    let process = Process {
+        root,
+        argv: parts.argv,
+        env: parts.env,
+        cwd: parts.cwd,
+        uid: parts.uid,
+        gid: parts.gid,
+        groups: parts.groups,
+        hostname: parts.hostname,
+        mounts: parts.mounts,
+        network: parts.network,
+        security: parts.security,
+        extra_hosts: session.request.extra_hosts.clone(),
+        ulimits: session.request.ulimits.clone(),
+        shm_size: session.request.shm_size,
+        grace: GRACE,
+        refuse_host_network: session.request.refuse_host_network,
+    };
+    let exit = session.runner.run(&process, &io.step_io(), &session.cancel)?;
+    drop(process);
+    session.cancel.check()?;
+    if exit.code != 0 {
+        active.discard();
+        return Ok(Ran::Failed(exit));
+    }
+    let layer = active.commit()?;
+    drop(parts.guards);
+    debug_assert!(matches!(layer.source(), LayerSource::Upper), "a RUN makes an upper layer");
+    Ok(Ran::Layer(layer))
+}
+
+/// Where the sandbox itself mounts (linux.md §1.3).
+fn system_targets() -> impl Iterator<Item = MountTarget> {
+    let directories = ["proc", "dev", "sys"].map(|name| (name, TargetKind::Directory));
+    let files = ["etc/hosts", "etc/resolv.conf"].map(|name| (name, TargetKind::File));
+    directories.into_iter().chain(files).filter_map(|(name, kind)| {
+        let path = ImagePath::parse(name).ok()?;
+        Some(MountTarget { path, kind })
+    })
+}
+
+/// The error of a process that failed.
+fn failed(session: &Session, command: String, exit: &Exit, tail: Vec<String>) -> Error {
+    let how = match exit.signal {
+        Some(signal) if exit.oom => format!("killed by signal {signal}: out of memory"),
+        Some(signal) => format!("exit code: {} (killed by signal {signal})", exit.code),
+        None if exit.oom => format!("exit code: {} (a process was killed for want of memory)", exit.code),
+        None => format!("exit code: {}", exit.code),
+    };
+    let command = String::from_utf8_lossy(&session.masks.apply(command.as_bytes())).into_owned();
+    let help = exit.hint.clone().or_else(|| match exit.code {
+        137 => Some("137 is SIGKILL: most often the machine or a limit ran out of memory".to_owned()),
+        _ => None,
+    });
+    Error::Run { command, how, code: exit.code, tail, help }
+}
+
+/// A user error at a step, with its code.
+fn user_error(work: &StepWork<'_>, code: &'static str, message: String, help: &str) -> Error {
+    work.session.locate(code, work.step, &work.step.title, Error::user(message).with_help(help))
+}
+
+/// The code of errors about mounts.
+const MOUNT: &str = run_codes::MOUNT;

@@ -1,0 +1,90 @@
+//! Errors and findings as text, with the source excerpt.
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use strake::{Error, ErrorKind, Finding};
+
+/// Longer lines of an error are cut in the middle (edges.md 15).
+const LONGEST_LINE: usize = 4096;
+
+/// A finding as rustc would show it: code, message, place, excerpt, help.
+pub(crate) fn finding(finding: &Finding, colour: bool) -> String {
+    let found = &finding.diagnostic;
+    let level = if found.is_error() { Level::ERROR } else { Level::WARNING };
+    let message = shortened(&found.message);
+    let text = finding.source.text();
+    let mut snippet = Snippet::source(text).path(&*finding.file).fold(true);
+    let clamp = |span: strake::Span| span.start.min(text.len())..span.end.clamp(span.start, text.len());
+    snippet = snippet.annotation(AnnotationKind::Primary.span(clamp(found.span)));
+    for label in &found.labels {
+        snippet = snippet.annotation(AnnotationKind::Context.span(clamp(label.span)).label(label.message.as_str()));
+    }
+    let code = found.rule.map_or_else(|| found.code.to_owned(), |rule| format!("{} {}", found.code, rule.name()));
+    let mut group = level.primary_title(&message).id(&code).element(snippet);
+    if let Some(help) = &found.help {
+        group = group.element(Level::HELP.message(help));
+    }
+    let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+    let mut out = renderer.render(&[group]);
+    out.push('\n');
+    out
+}
+
+/// Everything about an error: findings with excerpts, the log's end of a failed RUN, causes, help.
+pub(crate) fn error(error: &Error, colour: bool) -> String {
+    let mut out = String::new();
+    match error {
+        Error::Dockerfile(findings) => {
+            for one in findings.iter().filter(|one| one.diagnostic.is_error()) {
+                out.push_str(&finding(one, colour));
+            }
+        }
+        Error::Step { finding: place, step, source } => {
+            if let Some(Error::Run { tail, .. }) = source.as_deref()
+                && !tail.is_empty()
+            {
+                out.push_str(&format!("------\n > {step}:\n"));
+                for line in tail {
+                    out.push_str(&format!("{}\n", shortened(line)));
+                }
+                out.push_str("------\n");
+            }
+            out.push_str(&finding(place, colour));
+            if let Some(help) = source.as_ref().and_then(|source| source.help())
+                && place.diagnostic.help.is_none()
+            {
+                out.push_str(&format!("help: {help}\n"));
+            }
+        }
+        other => {
+            out.push_str(&format!("error: {}\n", shortened(&other.to_string())));
+            let mut cause = std::error::Error::source(other);
+            while let Some(below) = cause {
+                out.push_str(&format!("  caused by: {}\n", shortened(&below.to_string())));
+                cause = below.source();
+            }
+            if let Some(help) = other.help() {
+                out.push_str(&format!("help: {help}\n"));
+            }
+            if other.kind() == ErrorKind::Internal {
+                out.push_str("help: this is a bug of strake: please report it with the Dockerfile and this output\n");
+            }
+        }
+    }
+    out
+}
+
+/// Cuts a long line in the middle.
+fn shortened(line: &str) -> String {
+    if line.len() <= LONGEST_LINE {
+        return line.to_owned();
+    }
+    let floor = |mut at: usize| {
+        while !line.is_char_boundary(at) {
+            at -= 1;
+        }
+        at
+    };
+    let head = floor(LONGEST_LINE / 2);
+    let tail = floor(line.len() - LONGEST_LINE / 2);
+    format!("{} … ({} bytes) … {}", &line[..head], tail - head, &line[tail..])
+}
