@@ -108,7 +108,9 @@ pub(crate) fn copy_entries(input: &CopyInput<'_>) -> Result<Copied, CopyError> {
 /// Errors about the destination stand there, all others at the source.
 fn place_of(fault: &Fault, source: Span, dest: Span) -> Span {
     match fault {
-        Fault::User { code, .. } if matches!(*code, codes::OVER_DIRECTORY | codes::OVER_FILE | codes::DESTINATION) => dest,
+        Fault::User { code, .. } if matches!(*code, codes::OVER_DIRECTORY | codes::OVER_FILE | codes::DESTINATION) => {
+            dest
+        }
         _ => source,
     }
 }
@@ -117,8 +119,7 @@ impl<'a> Copy<'a> {
     fn new(input: &'a CopyInput<'a>) -> Result<Self, CopyError> {
         let op = input.op;
         let is_windows = op.platform.os == "windows";
-        let root =
-            if is_windows { Root { path: crate::source::files_root(), is_windows } } else { Root::default() };
+        let root = if is_windows { Root { path: crate::source::files_root(), is_windows } } else { Root::default() };
         let (target, is_directory_target) = destination(op).map_err(|fault| fault.at(op.dest_span))?;
         // A bad pattern is an error whether a source needs it or not.
         spread::Filter::new(None, &op.exclude).map_err(|fault| fault.at(op.dest_span))?;
@@ -159,7 +160,8 @@ impl<'a> Copy<'a> {
     }
 
     fn copy_text(&mut self, name: &str, bytes: &Arc<[u8]>) -> Result<(), Fault> {
-        let name = ImagePath::clean(name).map_err(|error| Fault::new(codes::DESTINATION, format!("{name:?}: {error}")))?;
+        let name =
+            ImagePath::clean(name).map_err(|error| Fault::new(codes::DESTINATION, format!("{name:?}: {error}")))?;
         let meta = strake_layers::Metadata { mode: 0o644, ..Default::default() };
         let entry = Entry::inline_file(name, meta, Arc::clone(bytes));
         self.place_file(entry, place::Time::Made)

@@ -152,11 +152,13 @@ impl Context {
         let state = self.ignore_state(directory);
         let mut children = Vec::new();
         for found in self.root.read_dir(directory)? {
-            let name = ImagePath::parse(&found.name)
-                .map_err(|error| Error::user(format!("{} in {}: {error}", String::from_utf8_lossy(&found.name), self.name)))?;
+            let name = ImagePath::parse(&found.name).map_err(|error| {
+                Error::user(format!("{} in {}: {error}", String::from_utf8_lossy(&found.name), self.name))
+            })?;
             let path = directory.join_path(&name);
             let is_directory = found.entry.kind == HostKind::Directory;
-            if let Some(ignore) = self.ignore.as_ref().filter(|ignore| ignore.rules.decide_below(&state, path.as_bytes()).ignored)
+            if let Some(ignore) =
+                self.ignore.as_ref().filter(|ignore| ignore.rules.decide_below(&state, path.as_bytes()).ignored)
             {
                 // A directory that is left out comes back with what is taken back below it.
                 let may_come_back = is_directory && !ignore.rules.may_prune_dir(path.as_bytes());
@@ -180,7 +182,12 @@ impl Context {
         failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
     }
 
-    fn load_below<'scope>(&'scope self, scope: &rayon::Scope<'scope>, path: ImagePath, failed: &'scope Mutex<Option<Error>>) {
+    fn load_below<'scope>(
+        &'scope self,
+        scope: &rayon::Scope<'scope>,
+        path: ImagePath,
+        failed: &'scope Mutex<Option<Error>>,
+    ) {
         match self.children(&path) {
             Ok(children) => {
                 for child in children.iter().filter(|child| child.entry.is_directory()) {

@@ -127,7 +127,8 @@ pub(super) struct Checkout {
 
 /// Fetches a repository into a folder below `scratch`.
 pub(super) async fn checkout(wanted: &Wanted, access: &Access, scratch: &Path, cancel: &Cancel) -> Result<Checkout> {
-    let folder = tempfile::tempdir_in(scratch).map_err(|error| strake_layers::Error::host("make a folder in", scratch, error))?;
+    let folder = tempfile::tempdir_in(scratch)
+        .map_err(|error| strake_layers::Error::host("make a folder in", scratch, error))?;
     let git = Git { wanted, access, folder: folder.path(), cancel };
     git.run(&["init", "--quiet", "--template=", "."]).await?;
     git.run(&["remote", "add", "--", "origin", &wanted.remote]).await?;
@@ -149,10 +150,11 @@ pub(super) async fn checkout(wanted: &Wanted, access: &Access, scratch: &Path, c
     }
     let mut root = HostDir::open(folder.path())?;
     if let Some(subdir) = &wanted.subdir {
-        let path = ImagePath::clean(subdir).map_err(|error| Error::user(format!("subdirectory {subdir:?}: {error}")))?;
-        root = root
-            .open_dir(&path)
-            .map_err(|_| Error::user(format!("{} has no directory {subdir:?} at commit {commit}", shown(&wanted.remote))))?;
+        let path =
+            ImagePath::clean(subdir).map_err(|error| Error::user(format!("subdirectory {subdir:?}: {error}")))?;
+        root = root.open_dir(&path).map_err(|_| {
+            Error::user(format!("{} has no directory {subdir:?} at commit {commit}", shown(&wanted.remote)))
+        })?;
     }
     Ok(Checkout { root, time, folder })
 }
@@ -218,7 +220,14 @@ impl Git<'_> {
     async fn run(&self, arguments: &[&str]) -> Result<String> {
         let mut command = Command::new("git");
         // What a user's own git is told must not reach this one.
-        for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_EXTERNAL_DIFF"] {
+        for name in [
+            "GIT_DIR",
+            "GIT_WORK_TREE",
+            "GIT_INDEX_FILE",
+            "GIT_OBJECT_DIRECTORY",
+            "GIT_COMMON_DIR",
+            "GIT_EXTERNAL_DIFF",
+        ] {
             command.env_remove(name);
         }
         let none = if Path::new("/dev/null").exists() { "/dev/null" } else { "NUL" };
@@ -237,7 +246,8 @@ impl Git<'_> {
         }
         command.env("GIT_CONFIG_COUNT", settings.len().to_string());
         for (at, (key, value)) in settings.iter().enumerate() {
-            let (key, value) = if key.is_empty() { value.split_once('\n').unwrap_or_default() } else { (*key, value.as_str()) };
+            let (key, value) =
+                if key.is_empty() { value.split_once('\n').unwrap_or_default() } else { (*key, value.as_str()) };
             command.env(format!("GIT_CONFIG_KEY_{at}"), key).env(format!("GIT_CONFIG_VALUE_{at}"), value);
         }
         command.env("GIT_TERMINAL_PROMPT", "0").env("GIT_ALLOW_PROTOCOL", self.wanted.transports).env("LC_ALL", "C");
@@ -273,7 +283,11 @@ impl Git<'_> {
         let said = err.replace(&self.wanted.remote, &remote);
         let said = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
         let what = arguments.first().copied().unwrap_or_default();
-        Err(Error::Other { kind: kind_of(&said), message: format!("git {what} of {remote} failed: {said}"), help: None })
+        Err(Error::Other {
+            kind: kind_of(&said),
+            message: format!("git {what} of {remote} failed: {said}"),
+            help: None,
+        })
     }
 }
 

@@ -74,10 +74,8 @@ pub(super) async fn fetch(
             return page(known, store);
         }
     }
-    let validators = known.as_ref().map(|known| Validators {
-        etag: known.etag.clone(),
-        last_modified: known.last_modified.clone(),
-    });
+    let validators =
+        known.as_ref().map(|known| Validators { etag: known.etag.clone(), last_modified: known.last_modified.clone() });
     let request =
         DownloadRequest { url: url.to_owned(), validators: validators.unwrap_or_default(), limit: LIMIT, headers };
     let download = client.download(&request, store.blobs()).await?;
@@ -93,7 +91,9 @@ pub(super) async fn fetch(
             hash: None,
         },
         (None, Some(known)) => known,
-        (None, None) => return Err(Error::user(format!("invalid response status {} of {}", download.status, shown(url)))),
+        (None, None) => {
+            return Err(Error::user(format!("invalid response status {} of {}", download.status, shown(url))));
+        }
     };
     store.use_blob(&fresh.digest);
     let blobs = store.blobs().clone();
@@ -107,12 +107,7 @@ pub(super) async fn fetch(
 }
 
 /// Compares the content with the wanted digest, and hashes it.
-fn check(
-    mut known: Known,
-    wanted: Option<&Digest>,
-    blobs: &strake_layers::BlobStore,
-    address: &str,
-) -> Result<Known> {
+fn check(mut known: Known, wanted: Option<&Digest>, blobs: &strake_layers::BlobStore, address: &str) -> Result<Known> {
     let other = wanted.filter(|wanted| wanted.algorithm() != known.digest.algorithm());
     if known.hash.is_none() || other.is_some() {
         let mut reader = std::io::BufReader::with_capacity(1 << 20, blobs.open_blob(&known.digest)?);

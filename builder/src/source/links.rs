@@ -152,7 +152,10 @@ mod tests {
             assert_eq!(found, (to.to_owned(), dangling), "{from}");
         }
         assert_eq!(follow(&root, &links, "two", LastLink::Keep).expect("no loop").0, "/two");
-        assert_eq!(follow(&root, &[("l", "gone/x")], "l", LastLink::Follow).expect("no loop"), ("/gone/x".into(), true));
+        assert_eq!(
+            follow(&root, &[("l", "gone/x")], "l", LastLink::Follow).expect("no loop"),
+            ("/gone/x".into(), true)
+        );
     }
 
     #[test]

@@ -201,7 +201,8 @@ impl Sources {
             ContextSource::Empty => Ok(Opened::plain(Files::empty())),
             ContextSource::Directory(path) => open_folder(path, "path"),
             ContextSource::Tar(path) => {
-                let file = std::fs::File::open(path).map_err(|error| strake_layers::Error::host("open", path, error))?;
+                let file =
+                    std::fs::File::open(path).map_err(|error| strake_layers::Error::host("open", path, error))?;
                 let files = self.archive("build context", file).await?;
                 let files = files.ok_or_else(|| Error::user("the build context is no tar archive"))?;
                 Ok(Opened { time: files.newest(), ..Opened::plain(files) })
@@ -230,7 +231,8 @@ impl Sources {
             CopyFrom::NamedContext(name) => {
                 let title = format!("build context {name:?}");
                 let opened = self.open_named(name, &title).await?;
-                let ignore = if opened.is_folder { ignore_file(&opened.files, &[".dockerignore".to_owned()])? } else { None };
+                let ignore =
+                    if opened.is_folder { ignore_file(&opened.files, &[".dockerignore".to_owned()])? } else { None };
                 Named { tree: opened.files.tree(self.options(title, ignore, opened.modes))?, time: opened.time }
             }
             _ => return Err(Error::internal("an image or a stage is no context")),
@@ -248,7 +250,8 @@ impl Sources {
             if context.name != name {
                 continue;
             }
-            let is_remote = value.starts_with("http://") || value.starts_with("https://") || GitRef::parse(value).is_some();
+            let is_remote =
+                value.starts_with("http://") || value.starts_with("https://") || GitRef::parse(value).is_some();
             let is_folder = Path::new(value).is_dir();
             return if is_remote && !is_folder {
                 self.open_remote(value, title).await

@@ -121,9 +121,8 @@ impl Tree {
 
     /// The names in the nearest directory above a path that is there, for suggestions.
     pub(crate) fn names_near(&self, path: &ImagePath) -> Vec<String> {
-        let above = path.ancestors().find(|above| {
-            self.get(above).ok().flatten().is_some_and(|node| node.entry.is_directory())
-        });
+        let above =
+            path.ancestors().find(|above| self.get(above).ok().flatten().is_some_and(|node| node.entry.is_directory()));
         let Some(children) = above.and_then(|above| self.children(&above).ok()) else { return Vec::new() };
         children.iter().map(|child| self.below_root(&child.entry.path)).collect()
     }

@@ -3,7 +3,7 @@
 use tar::{EntryType, Header};
 
 use super::pax::{Records, parse_time};
-use crate::{DeviceNumber, ImagePath, Metadata, Timestamp, WindowsMetadata};
+use crate::{DeviceNumber, ImagePath, Metadata, PathError, Timestamp, WindowsMetadata};
 
 /// One member of an archive, its name cleaned and all extension headers applied.
 #[derive(Clone, Debug)]
@@ -49,8 +49,18 @@ pub enum ArchiveEntryKind {
 pub enum WhiteoutNames {
     /// Yes: a layer.
     Whiteouts,
-    /// No: an archive of a user, whose names are only names.
+    /// No: an archive of a user, whose names are only names. `..` in them stays at the top, as it does for `tar` in a
+    /// root of its own.
     Plain,
+}
+
+impl WhiteoutNames {
+    fn read_path(self, name: &[u8]) -> Result<ImagePath, PathError> {
+        match self {
+            Self::Whiteouts => ImagePath::parse(name),
+            Self::Plain => ImagePath::clean(name),
+        }
+    }
 }
 
 /// A header with its extension headers, not yet judged.
@@ -146,7 +156,7 @@ impl RawMember {
         offset: Option<u64>,
     ) -> Result<Option<ArchiveEntry>, String> {
         let name = self.name();
-        let path = ImagePath::parse(&name).map_err(|e| e.to_string())?;
+        let path = whiteouts.read_path(&name).map_err(|e| e.to_string())?;
         if whiteouts == WhiteoutNames::Whiteouts
             && let Some(marker) = Marker::of(&path)?
         {
@@ -157,21 +167,28 @@ impl RawMember {
             };
             return Ok(Some(ArchiveEntry { path, meta: Metadata::default(), kind }));
         }
-        let kind = self.kind(&name, size, offset)?;
+        let kind = self.kind(whiteouts, &name, size, offset)?;
         if path.is_root() && kind != ArchiveEntryKind::Directory {
             return Err("it has no name".into());
         }
         Ok(Some(ArchiveEntry { path, meta: self.metadata()?, kind }))
     }
 
-    fn kind(&self, name: &[u8], size: u64, offset: Option<u64>) -> Result<ArchiveEntryKind, String> {
+    fn kind(
+        &self,
+        whiteouts: WhiteoutNames,
+        name: &[u8],
+        size: u64,
+        offset: Option<u64>,
+    ) -> Result<ArchiveEntryKind, String> {
         let flag = self.header.as_bytes()[156];
         Ok(match flag {
             // Archives older than POSIX mark directories by a slash at the end.
             0 if name.ends_with(b"/") => ArchiveEntryKind::Directory,
             0 | b'0' | b'7' | b'S' => ArchiveEntryKind::File { size, offset },
             b'1' => {
-                let target = ImagePath::parse(self.link_name()).map_err(|e| format!("it links to a bad path: {e}"))?;
+                let target = whiteouts.read_path(&self.link_name());
+                let target = target.map_err(|e| format!("it links to a bad path: {e}"))?;
                 if target.is_root() {
                     return Err("it links to the root".into());
                 }

@@ -140,7 +140,10 @@ impl Copy<'_> {
         };
         let above = self.follow_below(root, &member.path.parent().unwrap_or_default(), LastLink::Follow)?;
         let refuse = |problem: &str| {
-            Fault::new(codes::ARCHIVE, format!("cannot unpack {}: entry {:?} {problem}", opened.name, shown(&member.path)))
+            Fault::new(
+                codes::ARCHIVE,
+                format!("cannot unpack {}: entry {:?} {problem}", opened.name, shown(&member.path)),
+            )
         };
         if above.is_dangling {
             return Err(refuse("lies below a link to something that does not exist inside the destination"));
@@ -158,7 +161,11 @@ impl Copy<'_> {
             ArchiveEntryKind::HardLink(target) => {
                 let target = self.follow_below(root, &target, LastLink::Keep)?.path;
                 let is_linked = self.link(&target, &at, &member.meta)?;
-                return if is_linked { Ok(()) } else { Err(refuse("is a hard link to something that is not in the destination")) };
+                return if is_linked {
+                    Ok(())
+                } else {
+                    Err(refuse("is a hard link to something that is not in the destination"))
+                };
             }
             ArchiveEntryKind::CharDevice(number) => EntryKind::CharDevice(number),
             ArchiveEntryKind::BlockDevice(number) => EntryKind::BlockDevice(number),
@@ -267,8 +274,13 @@ impl Copy<'_> {
     /// Tells the sparse files where their content is, now that all of it is written.
     fn settle(&mut self, pieces: Pieces) -> Result<(), Fault> {
         let Some(file) = pieces.file else { return Ok(()) };
-        let archive =
-            Arc::new(Archive::of_file("unpacked files", file, ArchiveFormat::Tar, self.input.scratch, Limits::default()));
+        let archive = Arc::new(Archive::of_file(
+            "unpacked files",
+            file,
+            ArchiveFormat::Tar,
+            self.input.scratch,
+            Limits::default(),
+        ));
         for (path, start) in pieces.waiting {
             self.dest.change_names_of(&path, &mut |node| {
                 if let EntryKind::File(content) = &mut node.entry.kind {

@@ -225,8 +225,13 @@ impl<'a> Dest<'a> {
     }
 
     fn remove_nodes(&mut self, above: &ImagePath) {
-        let inside: Vec<ImagePath> =
-            self.nodes.range(above.clone()..).map(|(path, _)| path).take_while(|path| path.starts_with(above)).cloned().collect();
+        let inside: Vec<ImagePath> = self
+            .nodes
+            .range(above.clone()..)
+            .map(|(path, _)| path)
+            .take_while(|path| path.starts_with(above))
+            .cloned()
+            .collect();
         for path in inside {
             self.folded.remove(&fold(&path));
             self.nodes.remove(&path);
@@ -274,7 +279,10 @@ impl<'a> Dest<'a> {
     /// The symbolic links that were written, in an image of Windows.
     pub(super) fn links_of_windows(&self) -> Vec<ImagePath> {
         let nodes = self.nodes.iter().filter(|_| self.root.is_windows);
-        nodes.filter(|(_, node)| matches!(node.entry.kind, EntryKind::Symlink(_))).map(|(path, _)| path.clone()).collect()
+        nodes
+            .filter(|(_, node)| matches!(node.entry.kind, EntryKind::Symlink(_)))
+            .map(|(path, _)| path.clone())
+            .collect()
     }
 
     /// Tells whether a path is there only since this instruction.

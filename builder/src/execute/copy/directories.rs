@@ -47,7 +47,10 @@ fn make(base: &Rootfs, wanted: &Directories<'_>) -> Result<Copied, Fault> {
     let made = MadeDirectory { mode: 0o755, owner };
     dest.make_directories(&followed, made).map_err(|there| {
         let there = there.0.strip_prefix(&dest_root(wanted)).unwrap_or(there.0);
-        Fault::new(wanted.code, format!("cannot make the working directory {}: {there} is not a directory", wanted.path))
+        Fault::new(
+            wanted.code,
+            format!("cannot make the working directory {}: {there} is not a directory", wanted.path),
+        )
     })?;
     let time = wanted.epoch.unwrap_or(EARLIEST);
     let dress = wanted.is_windows.then(|| windows::WindowsDress::new((!wanted.user.is_empty()).then_some(wanted.user)));

@@ -62,7 +62,9 @@ pub(super) fn layer(
     for entry in &mut entries {
         let below = base.get(&entry.path);
         if !cut.is_empty() && is_cut(&entry.path) {
-            if let (true, EntryKind::Directory { opaque, .. }) = (below.is_some_and(Entry::is_directory), &mut entry.kind) {
+            if let (true, EntryKind::Directory { opaque, .. }) =
+                (below.is_some_and(Entry::is_directory), &mut entry.kind)
+            {
                 *opaque = cut.contains(&entry.path);
             }
             changed.push(true);
@@ -91,7 +93,8 @@ pub(super) fn layer(
         }
         out.insert(entry.path.clone(), entry);
     }
-    let gone = cut.iter().filter(|path| !out.contains_key(*path) && !path.ancestors().any(|above| cut.contains(&above)));
+    let gone =
+        cut.iter().filter(|path| !out.contains_key(*path) && !path.ancestors().any(|above| cut.contains(&above)));
     let whiteouts: Vec<Entry> = gone.map(|path| Entry::whiteout(path.clone())).collect();
     add_parents(&mut out, &whiteouts, &unchanged, base);
     if base.is_windows() {
@@ -154,7 +157,8 @@ fn add_parents(
     }
     for path in missing {
         let there = unchanged.get(&path).cloned().or_else(|| base.get(&path).cloned());
-        let meta = there.map_or_else(|| Metadata { mode: 0o755, mtime: EARLIEST, ..Metadata::default() }, |there| there.meta);
+        let meta =
+            there.map_or_else(|| Metadata { mode: 0o755, mtime: EARLIEST, ..Metadata::default() }, |there| there.meta);
         out.insert(path.clone(), Entry::directory(path, meta));
     }
 }

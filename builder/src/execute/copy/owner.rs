@@ -44,7 +44,8 @@ fn look_up(text: &str, base: &Rootfs, what: &str) -> Result<Owner, Fault> {
 fn warn(owner: &Owner, text: &str, what: &str, span: Span, warnings: &mut Vec<Diagnostic>) {
     for unknown in &owner.unknown {
         let instead = if unknown.what == "user" { "user 0".to_owned() } else { format!("group {}", owner.gid) };
-        let message = format!("{what} {text}: the image has no {} {:?}; {instead} is taken", unknown.what, unknown.name);
+        let message =
+            format!("{what} {text}: the image has no {} {:?}; {instead} is taken", unknown.what, unknown.name);
         let mut found = Diagnostic::warning(codes::UNKNOWN_OWNER, message, span);
         found.help = unknown.similar.as_ref().map(|similar| format!("did you mean {similar:?}?"));
         warnings.push(found);

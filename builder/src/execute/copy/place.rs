@@ -159,7 +159,8 @@ impl Copy<'_> {
     /// layers (OCI image specification, layer.md, "Whiteouts").
     pub(super) fn deletes(&mut self, entry: &Entry) -> Result<bool, Fault> {
         let Some(gone) = entry.path.file_name().and_then(|name| name.strip_prefix(b".wh.")) else { return Ok(false) };
-        let message = format!("{} cannot be in an image: a name that begins with .wh. deletes", self.shown(&entry.path));
+        let message =
+            format!("{} cannot be in an image: a name that begins with .wh. deletes", self.shown(&entry.path));
         self.warn(codes::WHITEOUT, message, self.input.op.dest_span);
         let above = entry.path.parent().unwrap_or_default();
         if gone == b".wh..opq" {

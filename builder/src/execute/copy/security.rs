@@ -92,11 +92,9 @@ pub(super) fn descriptor(is_directory: bool, owner: Option<&Sid>) -> String {
             (CONTAINERS, APPEND, Sid::users()),
             (CONTAINERS, WRITE, Sid::users()),
         ],
-        (None, false) => vec![
-            (0, FULL, Sid::administrators()),
-            (0, FULL, Sid::system()),
-            (0, READ_EXECUTE, Sid::users()),
-        ],
+        (None, false) => {
+            vec![(0, FULL, Sid::administrators()), (0, FULL, Sid::system()), (0, READ_EXECUTE, Sid::users())]
+        }
     };
     let owner = owner.map_or_else(|| Sid::administrators().bytes(), Sid::bytes);
     let group = Sid::system().bytes();

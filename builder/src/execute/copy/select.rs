@@ -52,7 +52,8 @@ pub(super) fn select(tree: &Tree, text: &str, path: &ImagePath, keyword: &str) -
     for node in found {
         let name = last_name(&node.entry.path);
         let below = node.entry.path.strip_prefix(&tree.root().path).unwrap_or_default();
-        let node = find(tree, &below)?.ok_or_else(|| not_found(tree, &tree.below_root(&node.entry.path), &below, keyword))?;
+        let node =
+            find(tree, &below)?.ok_or_else(|| not_found(tree, &tree.below_root(&node.entry.path), &below, keyword))?;
         matches.push(Match { name, node });
     }
     Ok(Selection { matches, has_wildcard: true })
@@ -89,8 +90,11 @@ fn last_name(path: &ImagePath) -> ImagePath {
 }
 
 fn malformed(text: &str, keyword: &str) -> Fault {
-    Fault::new(codes::PATTERN, format!("{keyword} source {text:?} is not a valid pattern: a set is not closed or a backslash stands last"))
-        .with_help("write [[] for a bracket that is meant as it is")
+    Fault::new(
+        codes::PATTERN,
+        format!("{keyword} source {text:?} is not a valid pattern: a set is not closed or a backslash stands last"),
+    )
+    .with_help("write [[] for a bracket that is meant as it is")
 }
 
 /// Says that a source is not there, and why that may be.

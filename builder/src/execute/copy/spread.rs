@@ -45,7 +45,8 @@ impl Filter {
         let include = match include {
             Some(path) => {
                 let text = String::from_utf8_lossy(path.as_bytes()).into_owned();
-                let rules = IgnoreRules::from_patterns([&text]).map_err(|error| Fault::new(codes::PATTERN, format!("source {text:?}: {error}")))?;
+                let rules = IgnoreRules::from_patterns([&text])
+                    .map_err(|error| Fault::new(codes::PATTERN, format!("source {text:?}: {error}")))?;
                 Some(Include { rules, names: path.components().map(<[u8]>::to_vec).collect() })
             }
             None => None,
@@ -67,9 +68,10 @@ impl Filter {
 
     /// Tells whether anything below a directory can be taken.
     fn looks_into(&self, path: &ImagePath) -> bool {
-        let is_excluded = self.exclude.as_ref().is_some_and(|rules| {
-            rules.decide(path.as_bytes()).ignored && rules.may_prune_dir(path.as_bytes())
-        });
+        let is_excluded = self
+            .exclude
+            .as_ref()
+            .is_some_and(|rules| rules.decide(path.as_bytes()).ignored && rules.may_prune_dir(path.as_bytes()));
         !is_excluded && self.include.as_ref().is_none_or(|include| include.reaches(path))
     }
 }
@@ -91,7 +93,13 @@ impl Include {
 
 impl Copy<'_> {
     /// Copies what is in a directory into another one, which exists; tells how many entries that were.
-    pub(super) fn spread(&mut self, tree: &Tree, from: &ImagePath, to: &ImagePath, filter: Filter) -> Result<usize, Fault> {
+    pub(super) fn spread(
+        &mut self,
+        tree: &Tree,
+        from: &ImagePath,
+        to: &ImagePath,
+        filter: Filter,
+    ) -> Result<usize, Fault> {
         if filter.include.is_none() {
             tree.prepare(from)?;
         }

@@ -32,7 +32,8 @@ pub(in crate::execute) async fn copy(work: &StepWork<'_>, op: &CopyOp) -> Result
         });
     }
     // A copy that does not look at what is below does not make it be fetched.
-    let looks_below = !op.link || op.chown.as_deref().is_some_and(|owner| owner.bytes().any(|b| b.is_ascii_alphabetic()));
+    let looks_below =
+        !op.link || op.chown.as_deref().is_some_and(|owner| owner.bytes().any(|b| b.is_ascii_alphabetic()));
     let base = if looks_below { session.rootfs(&work.below.layers).await? } else { Rootfs::new(Vec::new()) };
     let task = Task {
         op: op.clone(),
@@ -133,7 +134,12 @@ pub(in crate::execute) fn keep(
     let group = format!("{} {}", work.stage.display, work.step.title);
     let earlier = if work.step.no_cache { None } else { session.results.find_made(&key)? };
     if let Some(record) = earlier {
-        return Ok(Made { layer, at: strake_layers::Timestamp::from_seconds(record.created), is_cached: true, miss: None });
+        return Ok(Made {
+            layer,
+            at: strake_layers::Timestamp::from_seconds(record.created),
+            is_cached: true,
+            miss: None,
+        });
     }
     explainable(&mut key, layer.entries().map_or(&[], |entries| entries));
     let miss = session.results.explain(&key, &group)?;
@@ -152,7 +158,8 @@ fn explainable(key: &mut StepKey, entries: &[Entry]) {
     if entries.len() <= EXPLAINED {
         for (entry, what, hash) in files {
             let hash = hash.map(|hash| hash.hex().chars().take(12).collect::<String>()).unwrap_or_default();
-            let value = format!("{what}, mode {:o}, owner {}:{}, {hash}", entry.meta.mode, entry.meta.uid, entry.meta.gid);
+            let value =
+                format!("{what}, mode {:o}, owner {}:{}, {hash}", entry.meta.mode, entry.meta.uid, entry.meta.gid);
             key.parts.push((format!("file {}", entry.path), value));
         }
     }

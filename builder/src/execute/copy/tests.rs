@@ -12,9 +12,7 @@ mod windows;
 use std::path::Path;
 use std::sync::Arc;
 
-use strake_layers::{
-    Cancel, Entry, EntryKind, HostDir, ImagePath, Metadata, NoticeSink, Platform, Rootfs, Timestamp,
-};
+use strake_layers::{Cancel, Entry, EntryKind, HostDir, ImagePath, Metadata, NoticeSink, Platform, Rootfs, Timestamp};
 use strake_parser::{Diagnostic, Span};
 
 use super::{Copied, CopyError, CopyInput, copy_entries};

@@ -42,7 +42,10 @@ impl WindowsDress {
         let is_directory = entry.is_directory();
         if matches!(entry.kind, EntryKind::CharDevice(_) | EntryKind::BlockDevice(_) | EntryKind::Fifo) {
             let path = shown(&entry.path.strip_prefix(&dest.root.path).unwrap_or_default());
-            return Err(Fault::new(codes::WINDOWS_NAME, format!("{path}: a device or FIFO cannot be in an image of Windows")));
+            return Err(Fault::new(
+                codes::WINDOWS_NAME,
+                format!("{path}: a device or FIFO cannot be in an image of Windows"),
+            ));
         }
         let nanos = entry.meta.mtime.nanos / 100 * 100;
         let mtime = Timestamp { nanos, ..entry.meta.mtime };
@@ -106,7 +109,8 @@ pub(super) fn add_tops(out: &mut BTreeMap<ImagePath, Entry>, base: &BaseView<'_>
         if out.get(&path).is_some_and(|there| there.meta.windows.is_some()) {
             continue;
         }
-        let mut meta = Metadata { mode: 0o755, mtime: Timestamp { nanos: time.nanos / 100 * 100, ..time }, ..Metadata::default() };
+        let mut meta =
+            Metadata { mode: 0o755, mtime: Timestamp { nanos: time.nanos / 100 * 100, ..time }, ..Metadata::default() };
         meta.windows = Some(Box::new(plain.metadata(DIRECTORY, true)));
         if let Some(there) = base.get(&path).filter(|there| there.meta.windows.is_some()) {
             meta = there.meta.clone();
@@ -151,7 +155,8 @@ pub(super) fn check_name(name: &[u8]) -> Result<(), Fault> {
     if std::str::from_utf8(name).is_err() {
         return refuse("names of Windows files are text");
     }
-    if let Some(sign) = text.chars().find(|sign| matches!(sign, '<' | '>' | ':' | '"' | '|' | '?' | '*') || *sign < ' ') {
+    if let Some(sign) = text.chars().find(|sign| matches!(sign, '<' | '>' | ':' | '"' | '|' | '?' | '*') || *sign < ' ')
+    {
         return refuse(&format!("Windows takes no {sign:?} in names"));
     }
     if text.ends_with([' ', '.']) {

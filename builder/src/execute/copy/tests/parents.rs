@@ -81,7 +81,10 @@ fn named_links_stay_links() {
 fn exclude_counts_from_the_root_of_the_context() {
     let files = ["src/a.txt", "src/b.md", "src/sub/c.txt", "src/sub/d.md"];
     let table: [(&str, &[&str]); 4] = [
-        ("--exclude=*.txt src", &["", "/src", "/src/a.txt", "/src/b.md", "/src/sub", "/src/sub/c.txt", "/src/sub/d.md"]),
+        (
+            "--exclude=*.txt src",
+            &["", "/src", "/src/a.txt", "/src/b.md", "/src/sub", "/src/sub/c.txt", "/src/sub/d.md"],
+        ),
         ("--exclude=**/*.txt src", &["", "/src", "/src/b.md", "/src/sub", "/src/sub/d.md"]),
         ("--exclude=src/sub src/*", &["", "/src", "/src/a.txt", "/src/b.md"]),
         ("--exclude=**/*.md src/./sub", &["", "/sub", "/sub/c.txt"]),

@@ -68,7 +68,8 @@ fn relative_destinations_start_at_workdir() {
 
 #[test]
 fn wildcards_choose_by_name() {
-    let files = [".hidden", "a.txt", "b.txt", "f1.c", "f10.c", "f2.c", "f3.c", "sub/c.txt", "sub/deeper/in.d", "sub/in.d"];
+    let files =
+        [".hidden", "a.txt", "b.txt", "f1.c", "f10.c", "f2.c", "f3.c", "sub/c.txt", "sub/deeper/in.d", "sub/in.d"];
     let table: [(&str, &[&str]); 7] = [
         ("*.txt", &["a.txt", "b.txt"]),
         ("f?.c", &["f1.c", "f2.c", "f3.c"]),
@@ -129,7 +130,11 @@ fn links_are_followed_where_they_are_named_and_kept_inside_trees() {
     ] {
         symlink(bench.path(), target, path);
     }
-    bench.run("COPY to-file twice up /d/").run("COPY to-dir/in /f/").run("COPY through/passwd /e/").run("COPY to-dir /g");
+    bench
+        .run("COPY to-file twice up /d/")
+        .run("COPY to-dir/in /f/")
+        .run("COPY through/passwd /e/")
+        .run("COPY to-dir /g");
     assert_eq!(
         bench.tree(),
         [
@@ -202,7 +207,11 @@ fn exclude_counts_from_each_source() {
         let mut bench = Bench::new(&files);
         bench.run(line);
         let below = bench.below(top);
-        below.iter().filter_map(|line| line.split(' ').next()).map(|path| path[top.len()..].to_owned()).collect::<Vec<_>>()
+        below
+            .iter()
+            .filter_map(|line| line.split(' ').next())
+            .map(|path| path[top.len()..].to_owned())
+            .collect::<Vec<_>>()
     };
     let found = names("COPY --exclude=*.tmp --exclude=**/*.log --exclude=build src /a", "/a");
     assert_eq!(found, ["", "/f", "/sub", "/sub/y.tmp"]);

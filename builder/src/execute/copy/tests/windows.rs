@@ -10,7 +10,10 @@ fn bench(files: &[&str]) -> Bench {
 }
 
 fn names(lines: &[String]) -> Vec<String> {
-    lines.iter().map(|line| line.rsplit_once(" d").or_else(|| line.rsplit_once(" f")).expect("a type").0.into()).collect()
+    lines
+        .iter()
+        .map(|line| line.rsplit_once(" d").or_else(|| line.rsplit_once(" f")).expect("a type").0.into())
+        .collect()
 }
 
 #[test]
@@ -20,7 +23,14 @@ fn a_layer_has_both_tops_and_the_parents() {
     let made: Vec<String> = bench.last.iter().map(|entry| entry.path.to_string()).collect();
     assert_eq!(
         made,
-        ["/Files", "/Files/Windows", "/Files/Windows/Temp", "/Files/Windows/Temp/app", "/Files/Windows/Temp/app/app.txt", "/Hives"]
+        [
+            "/Files",
+            "/Files/Windows",
+            "/Files/Windows/Temp",
+            "/Files/Windows/Temp/app",
+            "/Files/Windows/Temp/app/app.txt",
+            "/Hives"
+        ]
     );
     for entry in &bench.last {
         let windows = entry.meta.windows.as_ref().expect("attributes");
