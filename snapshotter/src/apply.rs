@@ -129,9 +129,7 @@ impl<'a> Target<'a> {
                 }
             }
             (Placing::Move, ContentSource::Host { root, path: from, .. }) => {
-                let file = root.open_file(from)?;
-                writer.finish_file(&file, meta).map_err(error)?;
-                return writer.move_in(&root.host_path(from), path).map_err(error);
+                return writer.move_in(&root.host_path(from), path, meta).map_err(error);
             }
             _ => {}
         }

@@ -290,12 +290,12 @@ pub(crate) fn is_whiteout(item: &Found) -> bool {
 }
 
 fn has_opaque_mark(item: &Found) -> bool {
-    mark(item, b"opaque").is_some_and(|(_, value)| &**value == b"y")
+    mark(item, b"opaque") == Some(b"y")
 }
 
-/// The name and value of one of overlay's marks.
-fn mark<'a>(item: &'a Found, name: &[u8]) -> Option<&'a (Box<[u8]>, Box<[u8]>)> {
-    item.xattrs.iter().find(|(found, _)| overlay_name(found) == Some(name))
+/// The value of one of overlay's marks.
+fn mark<'a>(item: &'a Found, name: &[u8]) -> Option<&'a [u8]> {
+    item.xattrs.iter().find(|(found, _)| overlay_name(found) == Some(name)).map(|(_, value)| &**value)
 }
 
 /// What follows `trusted.overlay.` or `user.overlay.`.
@@ -304,14 +304,14 @@ pub(crate) fn overlay_name(attribute: &[u8]) -> Option<&[u8]> {
 }
 
 fn capability_of(item: &Found) -> Option<&[u8]> {
-    item.xattrs.iter().find(|(name, _)| &**name == CAPABILITY).map(|(_, value)| &**value)
+    item.xattrs.get(CAPABILITY).map(|value| &**value)
 }
 
 /// Overlay is mounted so that it never writes these; what has one came from elsewhere (linux.md §4.2).
 fn refuse_forged(item: &Found) -> Result<()> {
-    let forged = item.xattrs.iter().find(|(name, _)| matches!(overlay_name(name), Some(b"redirect" | b"metacopy")));
+    let forged = item.xattrs.keys().find(|name| matches!(overlay_name(name), Some(b"redirect" | b"metacopy")));
     match forged {
-        Some((name, _)) => {
+        Some(name) => {
             let attribute = String::from_utf8_lossy(name).into_owned();
             Err(Error::ForgedUpper { path: item.path.clone(), attribute })
         }

@@ -12,7 +12,7 @@ use crate::snapshot::{ActiveSnapshot, Form, Tree};
 use crate::{Error, Result, copy, sys, trees};
 
 /// Makes a layer of what a step changed.
-pub(crate) fn commit(snapshot: ActiveSnapshot) -> Result<Layer> {
+pub(crate) fn commit(snapshot: &ActiveSnapshot) -> Result<Layer> {
     let begin = Instant::now();
     let cancel = &snapshot.store.options.cancel;
     let upper = snapshot.upper();
@@ -22,9 +22,9 @@ pub(crate) fn commit(snapshot: ActiveSnapshot) -> Result<Layer> {
             let flavour = Flavour::Overlay { is_user_namespace: *is_user_namespace };
             (scan(&upper, Attributes::Read, cancel)?, flavour)
         }
-        Form::Copy { before } => (copy::changed(&snapshot, before)?, Flavour::Plain),
+        Form::Copy { before } => (copy::changed(snapshot, before)?, Flavour::Plain),
     };
-    let same_content = |path: &ImagePath, below: &FileContent| is_same_content(&snapshot, &root, path, below);
+    let same_content = |path: &ImagePath, below: &FileContent| is_same_content(snapshot, &root, path, below);
     let differ = Differ {
         rootfs: &snapshot.rootfs,
         stubs: &snapshot.stubs,
@@ -38,7 +38,7 @@ pub(crate) fn commit(snapshot: ActiveSnapshot) -> Result<Layer> {
     }
     strake_layers::hash_contents(&mut changes.entries, cancel)?;
     let layer = Layer::from_upper(std::mem::take(&mut changes.entries))?;
-    let entries = layer.entries().map(|entries| entries.to_vec()).unwrap_or_default();
+    let entries = layer.entries().map_or(&[][..], |entries| entries);
     let tree = match flavour {
         Flavour::Overlay { .. } => {
             tidy(&upper, &found, &changes)?;
@@ -54,7 +54,7 @@ pub(crate) fn commit(snapshot: ActiveSnapshot) -> Result<Layer> {
             // The directory holds the lower layers, too: what changed is taken out of it.
             let scratch = snapshot.store.scratch()?;
             let fs = trees::make_folder(&scratch, "fs")?;
-            Target::new(&fs, flavour, &snapshot.store.options).apply(&entries, &Placing::Copy)?;
+            Target::new(&fs, flavour, &snapshot.store.options).apply(entries, &Placing::Copy)?;
             trees::install(&snapshot.store, layer.id(), &fs, entries, flavour, begin)?
         }
     };
@@ -98,8 +98,7 @@ fn tidy(upper: &Path, found: &[Found], changes: &Changes) -> Result<()> {
     found.par_iter().try_for_each(|item| {
         let keeps_opaque = changes.spelled_out.binary_search(&item.path).is_err();
         let is_mark = |name: &[u8]| overlay_name(name).is_some_and(|name| !(keeps_opaque && name == b"opaque"));
-        let marks: Vec<Box<[u8]>> =
-            item.xattrs.iter().filter(|(name, _)| is_mark(name)).map(|(name, _)| name.clone()).collect();
+        let marks: Vec<Box<[u8]>> = item.xattrs.keys().filter(|name| is_mark(name)).cloned().collect();
         if marks.is_empty() {
             return Ok(());
         }

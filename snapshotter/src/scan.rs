@@ -1,8 +1,12 @@
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use strake_layers::{Cancel, HostDir, HostEntry, HostKind, ImagePath};
 
 use crate::{Result, sys};
+
+/// Extended attributes by their full names.
+pub(crate) type Xattrs = BTreeMap<Box<[u8]>, Box<[u8]>>;
 
 /// An entry found in a directory of the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +18,7 @@ pub(crate) struct Found {
     /// The target of a symbolic link.
     pub(crate) link: Option<Vec<u8>>,
     /// Extended attributes that matter to a layer or to overlay.
-    pub(crate) xattrs: Vec<(Box<[u8]>, Box<[u8]>)>,
+    pub(crate) xattrs: Xattrs,
 }
 
 impl Found {
@@ -50,7 +54,7 @@ pub(crate) fn scan(root: &Path, attributes: Attributes, cancel: &Cancel) -> Resu
         let link = if stat.kind == HostKind::Symlink { Some(dir.read_link(&path)?) } else { None };
         let has_attributes =
             attributes == Attributes::Read && matches!(stat.kind, HostKind::Directory | HostKind::File);
-        let mut xattrs = Vec::new();
+        let mut xattrs = BTreeMap::new();
         if has_attributes {
             let full = dir.host_path(&path);
             xattrs = sys::read_xattrs(&full).map_err(|e| crate::Error::host("read attributes of", full, e))?;

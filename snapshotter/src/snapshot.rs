@@ -195,7 +195,7 @@ impl ActiveSnapshot {
 
     /// Makes a layer of what the step changed. The directory becomes the layer's tree, without a copy.
     pub fn commit(self) -> Result<Layer> {
-        commit::commit(self)
+        commit::commit(&self)
     }
 
     /// Throws the snapshot away.

@@ -118,7 +118,7 @@ fn make(store: &Store, layer: &Layer, flavour: Flavour) -> Result<Tree> {
         }
         (_, None) => return Err(Error::Internal(format!("layer {} has no entries", layer.id()))),
     };
-    install(store, layer.id(), &fs, entries, flavour, begin)
+    install(store, layer.id(), &fs, &entries, flavour, begin)
 }
 
 /// Makes a finished directory the tree of a layer.
@@ -126,13 +126,13 @@ pub(crate) fn install(
     store: &Store,
     id: LayerId,
     fs: &Path,
-    entries: Vec<Entry>,
+    entries: &[Entry],
     flavour: Flavour,
     begin: Instant,
 ) -> Result<Tree> {
     let bytes = entries.iter().map(size).sum();
     // First the list, then the tree: a tree without its list would be of no use.
-    store.store_entries(id, &entries)?;
+    store.store_entries(id, entries)?;
     let path = store.layout.layer(id).join(flavour.folder());
     match fs::rename(fs, &path) {
         Ok(()) => {}
@@ -145,7 +145,7 @@ pub(crate) fn install(
         store.options.notices.warn(error.to_string());
     }
     let root = Arc::new(HostDir::open(&path)?);
-    Ok(Tree::new(id, path, relocate(&entries, &root).into()))
+    Ok(Tree::new(id, path, relocate(entries, &root).into()))
 }
 
 /// The tree as it must be upon `below`: where the layer has directories that its archive did not list, lower layers
@@ -176,7 +176,7 @@ fn place(store: &Store, tree: Tree, below: &Rootfs, flavour: Flavour) -> Result<
         let scratch = store.scratch()?;
         let fs = make_folder(&scratch, "fs")?;
         Target::new(&fs, flavour, &store.options).apply(placed, &Placing::Copy)?;
-        install(store, id, &fs, placed.to_vec(), flavour, Instant::now())?;
+        install(store, id, &fs, placed, flavour, Instant::now())?;
     }
     // The view that steps have of the layer is made from the entries as they were: their contents stay there.
     Ok(Tree::new(id, path, Arc::clone(placed)))

@@ -39,7 +39,8 @@ pub(super) fn mount(options: &Options<'_>) -> Result<File> {
 
 /// A path by which this process reaches the root of a mount that is attached nowhere.
 pub(super) fn path_of(mount: &File) -> PathBuf {
-    PathBuf::from(format!("/proc/self/fd/{}", mount.as_raw_fd()))
+    // The dot makes it a directory even for those who follow no link.
+    PathBuf::from(format!("/proc/self/fd/{}/.", mount.as_raw_fd()))
 }
 
 /// Tells whether this process lives in a user namespace of its own (user_namespaces(7): the first one maps all ids).
@@ -105,16 +106,17 @@ fn mount_old(options: &Options<'_>) -> io::Result<File> {
         Ok(name)
     };
     let lowers = options.lowers.iter().map(|path| name(path)).collect::<io::Result<Vec<_>>>()?;
-    let mut text = format!("lowerdir={}", lowers.join(":"));
+    let mut parts = vec![format!("lowerdir={}", lowers.join(":"))];
     let Some((upper, work)) = options.upper else {
         // A read-only view still needs a place to be mounted at for a moment.
         return Err(io::Error::new(io::ErrorKind::Unsupported, "this kernel cannot mount a view: Linux 6.5 is needed"));
     };
-    text += &format!(",upperdir={},workdir={}", name(upper)?, name(work)?);
-    for (key, value) in OPTIONS {
-        text += &format!(",{key}={value}");
+    parts.push(format!("upperdir={},workdir={}", name(upper)?, name(work)?));
+    parts.extend(OPTIONS.map(|(key, value)| format!("{key}={value}")));
+    if options.is_user_namespace {
+        parts.push("userxattr".into());
     }
-    text += if options.is_user_namespace { ",userxattr" } else { "" };
+    let text = parts.join(",");
     // Longer strings are cut without a word (linux.md §4.2).
     if text.len() > 4095 {
         let problem = format!("{} layers are too many for this kernel: Linux 6.5 is needed", options.lowers.len());

@@ -125,7 +125,7 @@ impl OverlaySnapshotter {
         for tree in trees {
             target.apply(&tree.entries, &Placing::Link(&tree.path))?;
         }
-        let tree = trees::install(&self.store, id, &fs, Vec::new(), self.flavour(), begin)?;
+        let tree = trees::install(&self.store, id, &fs, &[], self.flavour(), begin)?;
         Ok(tree.path)
     }
 }

@@ -137,11 +137,13 @@ impl Store {
             return Ok(());
         }
         // Made before, put in place after: what is made meanwhile counts as not covered.
-        let new = self.layout.path("synced.new");
-        write_whole(&new, b"")?;
-        sys::sync_file_system(self.root()).map_err(|e| Error::host("sync", self.root(), e))?;
         let synced = self.layout.path(recovery::SYNCED);
-        std::fs::rename(&new, &synced).map_err(|e| Error::host("rename a file to", synced, e))
+        let error = |e| Error::host("write", &synced, e);
+        // A name of its own: several builds may end at one time.
+        let new = tempfile::Builder::new().prefix("synced").tempfile_in(self.root()).map_err(error)?;
+        sys::sync_file_system(self.root()).map_err(|e| Error::host("sync", self.root(), e))?;
+        new.persist(&synced).map_err(|e| error(e.error))?;
+        Ok(())
     }
 
     /// Makes a folder below `tmp` for the caller alone.

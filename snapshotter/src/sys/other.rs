@@ -7,6 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use strake_layers::{DeviceNumber, ImagePath, Metadata, Timestamp};
 
+use crate::scan::Xattrs;
+
 /// Writes a tree below one directory, with what every host has: directories, files, hard links and times.
 #[derive(Debug)]
 pub(crate) struct TreeWriter {
@@ -36,7 +38,8 @@ impl TreeWriter {
         file.set_modified(system_time(meta.mtime))
     }
 
-    pub(crate) fn move_in(&mut self, from: &Path, path: &ImagePath) -> io::Result<()> {
+    pub(crate) fn move_in(&mut self, from: &Path, path: &ImagePath, meta: &Metadata) -> io::Result<()> {
+        self.finish_file(&File::options().write(true).open(from)?, meta)?;
         fs::rename(from, self.place(path)?)
     }
 
@@ -150,8 +153,8 @@ pub(crate) fn unmount_below(_folders: &[&Path]) -> io::Result<()> {
     Ok(())
 }
 
-pub(crate) fn read_xattrs(_path: &Path) -> io::Result<Vec<(Box<[u8]>, Box<[u8]>)>> {
-    Ok(Vec::new())
+pub(crate) fn read_xattrs(_path: &Path) -> io::Result<Xattrs> {
+    Ok(Xattrs::new())
 }
 
 pub(crate) fn remove_xattrs(_path: &Path, _names: &[Box<[u8]>]) -> io::Result<()> {

@@ -8,6 +8,8 @@ use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 use strake_layers::{DeviceNumber, ImagePath, Metadata, Timestamp};
 
+use crate::scan::Xattrs;
+
 /// The namespaces in which overlay keeps its marks: in the first user namespace and in others.
 const MARKS: [&[u8]; 2] = [b"trusted.overlay.", b"user.overlay."];
 
@@ -51,7 +53,8 @@ impl TreeWriter {
             if self.open.is_empty() {
                 self.enter_root()?;
             }
-            return Ok(self.set_finish(meta));
+            self.set_finish(meta);
+            return Ok(());
         };
         let parent = self.parent(path)?;
         let made = match rustix::fs::mkdirat(parent, name, Mode::RWXU) {
@@ -68,14 +71,16 @@ impl TreeWriter {
         if made && meta.is_none() {
             self.set_finish(Some(&Metadata { mode: 0o755, ..Metadata::default() }));
         }
-        Ok(self.set_finish(meta))
+        self.set_finish(meta);
+        Ok(())
     }
 
     /// Makes an empty regular file to be written, then given to [`TreeWriter::finish_file`].
     pub(crate) fn file(&mut self, path: &ImagePath) -> io::Result<File> {
-        let (parent, name) = self.place(path)?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(rustix::fs::openat(parent, name, flags, Mode::RUSR | Mode::WUSR)?.into())
+        let make =
+            |parent: BorrowedFd<'_>, name: &[u8]| rustix::fs::openat(parent, name, flags, Mode::RUSR | Mode::WUSR);
+        Ok(self.make(path, make)?.into())
     }
 
     /// Gives a file its attributes, in the order in which none takes another away.
@@ -83,30 +88,29 @@ impl TreeWriter {
         set_attributes(file.as_fd(), meta, self.is_privileged)
     }
 
-    /// Moves a finished file of the same file system into the tree.
-    pub(crate) fn move_in(&mut self, from: &Path, path: &ImagePath) -> io::Result<()> {
-        let (parent, name) = self.place(path)?;
-        Ok(rustix::fs::renameat(CWD, from, parent, name)?)
+    /// Moves a file of the same file system into the tree and gives it its attributes.
+    pub(crate) fn move_in(&mut self, from: &Path, path: &ImagePath, meta: &Metadata) -> io::Result<()> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(CWD, from, flags, Mode::empty())?;
+        set_attributes(file.as_fd(), meta, self.is_privileged)?;
+        self.make(path, |parent, name| rustix::fs::renameat(CWD, from, parent, name))
     }
 
     /// Gives a finished file of the same file system, which may be a link, a name in the tree.
     pub(crate) fn link_in(&mut self, from: &Path, path: &ImagePath) -> io::Result<()> {
-        let (parent, name) = self.place(path)?;
-        Ok(rustix::fs::linkat(CWD, from, parent, name, AtFlags::empty())?)
+        self.make(path, |parent, name| rustix::fs::linkat(CWD, from, parent, name, AtFlags::empty()))
     }
 
     /// Gives a file of the tree a further name.
     pub(crate) fn hard_link(&mut self, path: &ImagePath, target: &ImagePath) -> io::Result<()> {
         let holder = self.walk(&target.parent().unwrap_or_default())?;
         let source = target.file_name().ok_or(Errno::PERM)?;
-        let (parent, name) = self.place(path)?;
-        Ok(rustix::fs::linkat(&holder, source, parent, name, AtFlags::empty())?)
+        self.make(path, |parent, name| rustix::fs::linkat(&holder, source, parent, name, AtFlags::empty()))
     }
 
     /// Makes a symbolic link.
     pub(crate) fn symlink(&mut self, path: &ImagePath, target: &[u8], meta: &Metadata) -> io::Result<()> {
-        let (parent, name) = self.place(path)?;
-        rustix::fs::symlinkat(target, parent, name)?;
+        self.make(path, |parent, name| rustix::fs::symlinkat(target, parent, name))?;
         self.finish_name(path, meta)
     }
 
@@ -119,27 +123,26 @@ impl TreeWriter {
         meta: &Metadata,
     ) -> io::Result<()> {
         let kind = if is_block { FileType::BlockDevice } else { FileType::CharacterDevice };
-        let (parent, name) = self.place(path)?;
         let mode = Mode::from_raw_mode(meta.mode & 0o7777);
-        match rustix::fs::mknodat(parent, name, kind, mode, rustix::fs::makedev(number.major, number.minor)) {
+        let device = rustix::fs::makedev(number.major, number.minor);
+        self.make(path, |parent, name| match rustix::fs::mknodat(parent, name, kind, mode, device) {
             // In a user namespace (linux.md §3): recorded, not made.
-            Err(Errno::PERM) => rustix::fs::mknodat(parent, name, FileType::RegularFile, mode, 0)?,
-            outcome => outcome?,
-        }
+            Err(Errno::PERM) => rustix::fs::mknodat(parent, name, FileType::RegularFile, mode, 0),
+            outcome => outcome,
+        })?;
         self.finish_name(path, meta)
     }
 
     /// Makes a named pipe.
     pub(crate) fn fifo(&mut self, path: &ImagePath, meta: &Metadata) -> io::Result<()> {
-        let (parent, name) = self.place(path)?;
-        rustix::fs::mknodat(parent, name, FileType::Fifo, Mode::from_raw_mode(meta.mode & 0o7777), 0)?;
+        let mode = Mode::from_raw_mode(meta.mode & 0o7777);
+        self.make(path, |parent, name| rustix::fs::mknodat(parent, name, FileType::Fifo, mode, 0))?;
         self.finish_name(path, meta)
     }
 
     /// Makes what overlay takes for the absence of a lower layer's entry.
     pub(crate) fn whiteout(&mut self, path: &ImagePath) -> io::Result<()> {
-        let (parent, name) = self.place(path)?;
-        Ok(rustix::fs::mknodat(parent, name, FileType::CharacterDevice, Mode::empty(), 0)?)
+        self.make(path, |parent, name| rustix::fs::mknodat(parent, name, FileType::CharacterDevice, Mode::empty(), 0))
     }
 
     /// Lets the directory entered last hide what lower layers have in it.
@@ -173,16 +176,21 @@ impl TreeWriter {
         Ok(())
     }
 
-    /// Makes room for a new entry: what is there is removed.
-    fn place<'a>(&mut self, path: &'a ImagePath) -> io::Result<(BorrowedFd<'_>, &'a [u8])> {
+    /// Makes an entry by a call that fails where there is one already: that one is removed then.
+    fn make<T>(
+        &mut self,
+        path: &ImagePath,
+        call: impl Fn(BorrowedFd<'_>, &[u8]) -> rustix::io::Result<T>,
+    ) -> io::Result<T> {
         let name = path.file_name().ok_or(Errno::ISDIR)?;
         let parent = self.parent(path)?;
-        match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(Errno::ISDIR) => remove_name(parent, name)?,
-            Err(errno) => return Err(errno.into()),
+        match call(parent, name) {
+            Err(Errno::EXIST) => {
+                remove_name(parent, name)?;
+                Ok(call(parent, name)?)
+            }
+            outcome => Ok(outcome?),
         }
-        Ok((parent, name))
     }
 
     /// The directory that holds `path`, entered. Missing ones are made 0755.
@@ -380,7 +388,7 @@ fn mark(name: &str, is_user_namespace: bool) -> Vec<u8> {
 
 /// The extended attributes of a file or directory that matter to a layer or to overlay. The path leads through no link,
 /// since the caller has just listed it and nobody else writes there.
-pub(crate) fn read_xattrs(path: &Path) -> io::Result<Vec<(Box<[u8]>, Box<[u8]>)>> {
+pub(crate) fn read_xattrs(path: &Path) -> io::Result<Xattrs> {
     let mut names = [0; 1 << 10];
     let list = match rustix::fs::llistxattr(path, &mut names) {
         Ok(length) => names[..length].to_vec(),
@@ -391,17 +399,17 @@ pub(crate) fn read_xattrs(path: &Path) -> io::Result<Vec<(Box<[u8]>, Box<[u8]>)>
             names.truncate(length);
             names
         }
-        Err(Errno::NOTSUP) => return Ok(Vec::new()),
+        Err(Errno::NOTSUP) => return Ok(Xattrs::new()),
         Err(errno) => return Err(errno.into()),
     };
-    let mut found = Vec::new();
+    let mut found = Xattrs::new();
     for name in list.split(|&b| b == 0) {
         if name != b"security.capability" && !MARKS.iter().any(|mark| name.starts_with(mark)) {
             continue;
         }
         let mut value = vec![0; 64 << 10];
         match rustix::fs::lgetxattr(path, name, &mut value) {
-            Ok(length) => found.push((name.into(), value[..length].into())),
+            Ok(length) => drop(found.insert(name.into(), value[..length].into())),
             Err(Errno::NODATA) => {}
             Err(errno) => return Err(errno.into()),
         }
