@@ -4,13 +4,15 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use strake_builder::events::Stream;
 use strake_builder::request::Ulimit;
-use strake_builder::runner::{Exit, LinuxOptions, LinuxRunner, MountPoint, MountSource, Process, Runner, StepIo};
+use strake_builder::runner::{Exit, LinuxOptions, LinuxRunner, MountPoint, MountSource, Process, Rung, Runner, StepIo};
 use strake_layers::{Cancel, ImagePath, Notice, NoticeSink};
 use strake_parser::{Network, Security};
 use strake_snapshotter::Mount;
@@ -25,12 +27,26 @@ struct Sandbox {
     notices: Arc<Mutex<Vec<String>>>,
 }
 
-/// Makes a sandbox; `None`, with a line that says why, where steps cannot be run.
+/// Whether this process is root.
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0)
+}
+
+/// Makes a sandbox for a test as root; `None`, with a line that says why, where steps cannot be run.
 fn sandbox(test: &str) -> Option<Sandbox> {
-    if fs::metadata("/proc/self").map(|meta| meta.uid()).unwrap_or(1) != 0 {
+    if !is_root() {
         println!("skipped: {test} needs root");
         return None;
     }
+    let sandbox = any_sandbox(test)?;
+    if sandbox.runner.probe().rung != Rung::Rootful {
+        println!("skipped: {test} needs CAP_SYS_ADMIN");
+        return None;
+    }
+    Some(sandbox)
+}
+
+fn any_sandbox(test: &str) -> Option<Sandbox> {
     if !Path::new(BUSYBOX).exists() {
         println!("skipped: {test} needs {BUSYBOX} (package busybox-static)");
         return None;
@@ -43,7 +59,7 @@ fn sandbox(test: &str) -> Option<Sandbox> {
     fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).unwrap();
     fs::copy(BUSYBOX, root.join("bin/busybox")).unwrap();
     for name in "sh id cat ls env pwd umask echo sleep kill grep touch mkdir ln stat mount mknod wc true hostname dd \
-                 readlink chmod tr head test cut"
+                 readlink chmod tr head test cut sort ping"
         .split_whitespace()
     {
         symlink("busybox", root.join("bin").join(name)).unwrap();
@@ -295,6 +311,21 @@ fn every_kind_of_mount_is_there_and_leaves_nothing() {
 }
 
 #[test]
+fn mounts_may_lie_on_other_mounts_and_in_dev() {
+    let Some(sandbox) = sandbox("mounts on mounts") else { return };
+    let file = |target: &str| MountPoint {
+        target: path(target),
+        source: MountSource::Bytes { bytes: b"x\n".to_vec(), mode: 0o755, uid: 0, gid: 0 },
+        is_read_only: true,
+    };
+    let mut process = sandbox.shell("cat /dev/pipes/EOF /mnt/secrets/a /mnt/secrets/b; ls -d /dev/pts/ptmx");
+    let tmpfs = MountPoint { target: path("/mnt"), source: MountSource::Tmpfs { size: None }, is_read_only: false };
+    process.mounts = vec![file("/mnt/secrets/a"), file("/dev/pipes/EOF"), tmpfs, file("/mnt/secrets/b")];
+    assert_eq!(sandbox.output(&process), "x\nx\nx\n/dev/pts/ptmx\n");
+    assert_eq!(fs::read_dir(sandbox.root().join("mnt")).unwrap().count(), 0);
+}
+
+#[test]
 fn a_missing_target_is_an_error_and_no_step() {
     let Some(sandbox) = sandbox("missing target") else { return };
     let mut process = sandbox.shell("true");
@@ -433,6 +464,13 @@ fn steps_run_side_by_side_and_cost_little() {
         sandbox.output(&sandbox.process(&["true"]));
     }
     println!("one after the other: {:?} a step", begun.elapsed() / count);
+    let mut process = sandbox.process(&["true"]);
+    process.network = Network::Host;
+    let begun = Instant::now();
+    for _ in 0..count {
+        sandbox.output(&process);
+    }
+    println!("with the host's network: {:?} a step", begun.elapsed() / count);
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
@@ -452,4 +490,90 @@ fn the_host_tells_what_it_offers() {
     println!("{facts:#?}");
     assert_eq!(facts.rung.name(), "rootful");
     assert!(facts.seccomp);
+}
+
+/// The name of the test that is run again as another user.
+const ROOTLESS: &str = "without_root_a_step_runs_as_the_only_user_there_is";
+
+#[test]
+fn without_root_a_step_runs_as_the_only_user_there_is() {
+    if is_root() {
+        let mut again = Command::new(std::env::current_exe().unwrap());
+        let Ok(output) = again.args(["--exact", ROOTLESS, "--nocapture"]).uid(65534).gid(65534).current_dir("/").output() else {
+            println!("skipped: the test program cannot be executed by another user");
+            return;
+        };
+        print!("{}", String::from_utf8_lossy(&output.stdout));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        return;
+    }
+    let Some(sandbox) = any_sandbox("rootless") else { return };
+    let facts = sandbox.runner.probe();
+    if facts.rung != Rung::SingleId {
+        println!("skipped: a step with one id needs user namespaces and no subordinate ids: {facts:?}");
+        return;
+    }
+    let script = "id -u; touch /new && stat -c %u /new; ls /dev/null /dev/pts/ptmx; echo x > /dev/null; \
+                  ls -d /proc/1/status; cat /etc/hosts | wc -l; test / -ef /.. && echo root";
+    // Twice: a step must not spoil the next one.
+    for network in [Network::None, Network::Default] {
+        let mut process = sandbox.shell(script);
+        process.network = network;
+        let output = sandbox.output(&process);
+        assert_eq!(output, "0\n0\n/dev/null\n/dev/pts/ptmx\n/proc/1/status\n2\nroot\n");
+    }
+    assert_eq!(fs::metadata(sandbox.root().join("new")).unwrap().uid(), 65534);
+    let mut process = sandbox.shell("true");
+    process.uid = 7;
+    let error = sandbox.runner.run(&process, &sandbox.io(), &Cancel::new()).unwrap_err();
+    assert!(error.to_string().contains("user 7"), "{error}");
+    assert!(error.help().is_some_and(|help| help.contains("/etc/subuid")), "{error:?}");
+}
+
+/// The name of the test that is run again in a network namespace of its own.
+const BRIDGE: &str = "the_bridge_gives_steps_addresses_and_goes_with_its_last_user";
+
+#[test]
+fn the_bridge_gives_steps_addresses_and_goes_with_its_last_user() {
+    let Some(sandbox) = sandbox("bridge") else { return };
+    let devices = || fs::read_to_string("/proc/net/dev").unwrap();
+    if devices().lines().count() > 3 {
+        let program = std::env::current_exe().unwrap();
+        let script = format!(
+            "echo 1 > /proc/sys/net/ipv4/ip_forward && exec {} --exact {BRIDGE} --nocapture",
+            program.display()
+        );
+        let Ok(output) = Command::new("unshare").args(["-n", "sh", "-c", &script]).output() else {
+            println!("skipped: bridge needs the program unshare");
+            return;
+        };
+        print!("{}", String::from_utf8_lossy(&output.stdout));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        return;
+    }
+    if fs::read_to_string("/proc/sys/net/ipv4/ip_forward").unwrap().trim() != "1" {
+        println!("skipped: bridge needs a host that forwards packets");
+        return;
+    }
+    let script = "cat /proc/net/dev | grep -c eth0; ping -c 1 -W 5 host > /dev/null && echo reached; \
+                  cat /proc/net/fib_trie | grep -o '10[.]63[.]0[.][0-9]*' | sort -u | tr '\\n' ' '";
+    let mut process = sandbox.shell(script);
+    process.network = Network::Default;
+    process.refuse_host_network = true;
+    process.extra_hosts = vec![("host".to_owned(), "host-gateway".to_owned())];
+    assert_eq!(sandbox.output(&process), "1\nreached\n10.63.0.0 10.63.0.2 10.63.0.255 ");
+    assert!(sandbox.output(&process).contains("10.63.0.3 "));
+    assert!(devices().contains("strake0:"));
+    let options = LinuxOptions { runtime_dir: sandbox.dir.path().join("run"), ..LinuxOptions::default() };
+    let other = Sandbox { runner: LinuxRunner::new(options).unwrap(), ..any_sandbox("bridge").unwrap() };
+    let begun = Instant::now();
+    assert!(other.output(&process).starts_with("1\nreached\n"));
+    println!("a step on the bridge: {:?}", begun.elapsed());
+    let folder = sandbox.dir;
+    drop(sandbox.runner);
+    assert!(devices().contains("strake0:"), "somebody else still uses it");
+    drop(other);
+    assert!(!devices().contains("strake0:"), "the last user removes it");
+    let left: Vec<_> = fs::read_dir(folder.path().join("run/network")).unwrap().flatten().map(|e| e.file_name()).collect();
+    assert!(left.iter().all(|name| name == "setup" || name == "users"), "{left:?}");
 }

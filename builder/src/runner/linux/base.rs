@@ -9,10 +9,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use strake_layers::ImagePath;
 use strake_snapshotter::{Mount, MountKind};
 
+use super::mounts;
 use super::program::{Base, Op};
-use super::sys;
+use super::sys::{self, Follow};
 use crate::{Error, Result};
 
 /// The base of the root file system.
@@ -59,6 +61,17 @@ impl Trees {
         self.adoptions.push(Op::Adopt(own));
         Ok(Base::Adopted(number))
     }
+}
+
+/// Whether a path of a tree is a directory; what cannot be looked at counts as one.
+pub(super) fn is_directory(tree: &Mount, path: &ImagePath) -> bool {
+    let Ok(inner) = mounts::path(path) else { return true };
+    let root = match tree.kind() {
+        MountKind::Detached(fd) => fd.as_fd().try_clone_to_owned().ok(),
+        MountKind::Directory(path) => File::open(path).ok().map(OwnedFd::from),
+    };
+    let found = root.and_then(|root| sys::open_in_root(root.as_raw_fd(), &inner, libc::O_PATH, Follow::Inside).ok());
+    found.map(sys::own).is_none_or(|fd| sys::file_type(fd.as_raw_fd()) == Ok(libc::S_IFDIR))
 }
 
 fn duplicate(file: &File) -> Result<OwnedFd> {

@@ -99,6 +99,11 @@ pub(super) extern "C" fn run(program: &Program) -> ! {
         }
         number = number.wrapping_add(1);
     }
+    // /dev/stdout is opened anew through /proc, by whoever the step is. Where the id is not mapped, so be it.
+    let [_, stdout, stderr] = &program.exec.stdio;
+    for output in [stdout, stderr] {
+        let _ = sys::set_owner(output.as_raw_fd(), program.credentials.uid, program.credentials.gid);
+    }
     if let Err((step, errno)) = become_user(&program.credentials) {
         fail(program, Report::NoCredentials(step, errno));
     }
@@ -153,6 +158,7 @@ fn perform(state: &mut State<'_>, op: &Op) -> Raw {
             put(state, mount, target)
         }
         Op::Devices(nodes) => devices(state, nodes),
+        Op::Place { parent, name, is_directory } => place(state, parent, name, *is_directory),
         Op::Bind { base, inner, attrs, target, .. } => {
             let tree = grab(state, base, inner.as_deref())?;
             if *attrs != 0 {
@@ -193,6 +199,21 @@ fn fresh<'a>(kind: &CStr, options: impl Iterator<Item = (&'a CStr, Option<&'a CS
     })();
     sys::close(fs);
     answer
+}
+
+/// Makes a directory or an empty file, where there is nothing yet.
+fn place(state: &State<'_>, parent: &CStr, name: &CStr, is_directory: bool) -> Raw {
+    let dir = sys::open_in_root(state.root, parent, libc::O_PATH | libc::O_DIRECTORY, Follow::Inside)?;
+    let answer = if is_directory {
+        sys::make_dir(dir, name, 0o755)
+    } else {
+        sys::open_at(dir, name, libc::O_CREAT | libc::O_EXCL | libc::O_WRONLY | libc::O_CLOEXEC, 0o644).map(sys::close)
+    };
+    sys::close(dir);
+    match answer {
+        Err(errno) if errno.0 == libc::EEXIST => Ok(()),
+        answer => answer,
+    }
 }
 
 /// Mounts a detached tree on a path of the new root.
@@ -349,8 +370,11 @@ fn become_user(credentials: &Credentials) -> Result<(), (u16, Errno)> {
     if *keeps_all {
         for number in CAPABILITIES.filter(|number| bounding >> number & 1 == 1) {
             let raise = i64::from(libc::PR_CAP_AMBIENT_RAISE);
-            sys::process_control(libc::PR_CAP_AMBIENT, raise as _, i64::from(number) as _)
-                .map_err(|errno| (6, errno))?;
+            match sys::process_control(libc::PR_CAP_AMBIENT, raise as _, i64::from(number) as _) {
+                Ok(()) => {}
+                Err(Errno(libc::EINVAL)) => break,
+                Err(errno) => return Err((6, errno)),
+            }
         }
     }
     // Changing the user clears it, so it comes last (linux.md §1.8).

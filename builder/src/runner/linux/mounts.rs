@@ -161,8 +161,10 @@ fn staged_files(files: OwnFiles, mut staged: Vec<StagedFile>) -> Vec<StagedFile>
 fn user_mounts(process: &Process, trees: &mut Trees) -> Result<(Vec<StagedFile>, Vec<Op>)> {
     let mut staged = Vec::new();
     let mut ops = Vec::new();
-    for (number, mount) in in_order(&process.mounts).into_iter().enumerate() {
+    let mounts = in_order(&process.mounts);
+    for (number, mount) in mounts.iter().enumerate() {
         let target = path(&mount.target)?;
+        places(mount, mounts.get(..number).unwrap_or_default(), &mut ops)?;
         let read_only = if mount.is_read_only { attr::RDONLY } else { 0 };
         let bind = |base, inner, attrs| Op::Bind { base, inner, attrs, target: target.clone(), need: Need::Must };
         ops.push(match &mount.source {
@@ -188,6 +190,33 @@ fn user_mounts(process: &Process, trees: &mut Trees) -> Result<(Vec<StagedFile>,
         });
     }
     Ok((staged, ops))
+}
+
+/// What must be made for a mount that lies below another one: on /dev, which is new in each step, or on an earlier
+/// mount of the user, which covers the place that the snapshot has.
+fn places(mount: &MountPoint, earlier: &[&MountPoint], ops: &mut Vec<Op>) -> Result<()> {
+    let is_below = |cover: &ImagePath| mount.target.starts_with(cover) && mount.target != *cover;
+    let dev = ImagePath::parse("dev").map_err(|error| Error::internal(error.to_string()))?;
+    let covers = earlier.iter().map(|earlier| &earlier.target).chain([&dev]).filter(|cover| is_below(cover));
+    let Some(depth) = covers.map(|cover| cover.components().count()).max() else { return Ok(()) };
+    let above: Vec<ImagePath> = mount.target.ancestors().collect();
+    for inside in above.iter().rev().skip(depth + 1).chain([&mount.target]) {
+        let (Some(parent), Some(name)) = (inside.parent(), inside.file_name()) else { continue };
+        let name = ImagePath::parse(name).map_err(|error| Error::internal(error.to_string()))?;
+        let is_directory = *inside != mount.target || is_directory(&mount.source);
+        ops.push(Op::Place { parent: path(&parent)?, name: path(&name)?, is_directory });
+    }
+    Ok(())
+}
+
+/// Whether a source needs a directory to lie on.
+fn is_directory(source: &MountSource) -> bool {
+    match source {
+        MountSource::Bytes { .. } => false,
+        MountSource::Tmpfs { .. } => true,
+        MountSource::Host(host) => host.is_dir(),
+        MountSource::Tree { tree, path } => base::is_directory(tree, path),
+    }
 }
 
 /// Parents before children, else in the order of the Dockerfile; of two at one target the later one counts.

@@ -70,6 +70,15 @@ pub(super) enum Op {
     },
     /// Fills /dev, which is mounted.
     Devices(Vec<DeviceNode>),
+    /// Makes the place of a mount below /dev, which is new in each step; one that exists is left as it is.
+    Place {
+        /// The directory, which exists.
+        parent: CString,
+        /// What is made in it.
+        name: CString,
+        /// A directory; else a file.
+        is_directory: bool,
+    },
     /// Mounts a part of a tree.
     Bind {
         /// The tree.
@@ -205,6 +214,7 @@ impl Op {
             Self::Stage { .. } => "make the step's private files".to_owned(),
             Self::Fresh { kind, target, .. } => format!("mount {} on {}", show(kind), show(target)),
             Self::Devices(_) => "fill /dev".to_owned(),
+            Self::Place { parent, name, .. } => format!("make the place of a mount {}/{}", show(parent), name.to_string_lossy()),
             Self::Bind { target, .. } => format!("mount {}", show(target)),
             Self::Mask(path) => format!("hide {}", show(path)),
             Self::ReadOnly(path) => format!("make {} read-only", show(path)),

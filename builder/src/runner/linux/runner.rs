@@ -143,16 +143,6 @@ impl LinuxRunner {
         };
         let (stdout, stdout_end) = wait::output_pipe()?;
         let (stderr, stderr_end) = wait::output_pipe()?;
-        if self.isolation.maps.is_none() {
-            // /dev/stdout is opened anew through /proc, by whoever the step is.
-            for end in [&stdout_end, &stderr_end] {
-                let _ = rustix::fs::fchown(
-                    end.as_fd(),
-                    Some(rustix::fs::Uid::from_raw(process.uid)),
-                    Some(rustix::fs::Gid::from_raw(process.gid)),
-                );
-            }
-        }
         let stdin = File::open("/dev/null")
             .map_err(|error| Error::environment(format!("cannot open /dev/null of the host: {error}")))?;
         let (status, status_end) = wait::pipe()?;
