@@ -40,7 +40,6 @@ struct Blocks {
 struct State {
     waiting: VecDeque<Job>,
     finished: BTreeMap<u64, io::Result<Vec<u8>>>,
-    compressors: Vec<Compress>,
 }
 
 struct Job {
@@ -176,29 +175,26 @@ impl Blocks {
     fn help(&self) {
         let mut state = self.lock();
         let Some(job) = state.waiting.pop_front() else { return };
-        let compressor = state.compressors.pop();
         drop(state);
-        let mut compressor = compressor.unwrap_or_else(|| Compress::new(self.level, false));
-        let result = job.compress(&mut compressor);
-        let mut state = self.lock();
-        state.finished.insert(job.index, result);
-        state.compressors.push(compressor);
+        let result = job.compress(self.level);
+        self.lock().finished.insert(job.index, result);
         self.done.notify_all();
     }
 }
 
 impl Job {
-    fn compress(&self, compressor: &mut Compress) -> io::Result<Vec<u8>> {
-        compressor.reset();
+    /// Compresses with a compressor of its own: one that worked before keeps tables of then, also after
+    /// `Compress::reset`, and they change (rarely) which match it takes.
+    fn compress(&self, level: flate2::Compression) -> io::Result<Vec<u8>> {
+        let mut compressor = Compress::new(level, false);
         let window = &self.previous[self.previous.len().saturating_sub(WINDOW)..];
         if !window.is_empty() {
             compressor.set_dictionary(window).map_err(io::Error::other)?;
         }
         // Deflate grows incompressible data by 5 bytes in 16 KiB; so one call has room for everything.
         let mut out = Vec::with_capacity(self.data.len() + self.data.len() / 1024 + 1024);
-        let start = compressor.total_in();
         loop {
-            let consumed = usize::try_from(compressor.total_in() - start).map_err(io::Error::other)?;
+            let consumed = usize::try_from(compressor.total_in()).map_err(io::Error::other)?;
             let status =
                 compressor.compress_vec(&self.data[consumed..], &mut out, self.flush).map_err(io::Error::other)?;
             match status {
@@ -246,6 +242,50 @@ mod tests {
             assert_eq!(pool.install(|| compress(&data, 4, 777_777)), expected, "{threads} threads");
         }
         assert_eq!(compress(&data, 4, 4099), expected);
+    }
+
+    /// Noise, texts of few letters, and copies from up to 40,000 bytes before.
+    fn mixed_sample(length: usize) -> Vec<u8> {
+        let mut state = 9_u64;
+        let mut next = move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).unwrap()
+        };
+        let mut data: Vec<u8> = Vec::new();
+        while data.len() < length {
+            let (kind, piece) = (next() % 4, next() % 300 + 4);
+            let far = next() % data.len().clamp(1, 40_000) + 1;
+            for _ in 0..piece {
+                data.push(match kind {
+                    1 => b'a' + (next() % 7).to_le_bytes()[0],
+                    2 | 3 if data.len() >= 1000 => data[data.len() - far],
+                    _ => next().to_le_bytes()[0],
+                });
+            }
+        }
+        data.truncate(length);
+        data
+    }
+
+    /// A compressor that is used again (`Compress::reset` of zlib-rs 0.6.8) keeps tables of its earlier block, and now
+    /// and then they change what it finds; so it would show which thread took which block before.
+    #[test]
+    fn bytes_do_not_depend_on_earlier_blocks() {
+        let data = mixed_sample(24 * BLOCK);
+        for level in [1, 4] {
+            let whole = compress(&data, level, 1 << 20);
+            let mut joined = whole[..10].to_vec();
+            for index in 0..23 {
+                let job = Job {
+                    index: 0,
+                    data: Arc::new(data[index * BLOCK..(index + 1) * BLOCK].to_vec()),
+                    previous: Arc::new(data[(index * BLOCK).saturating_sub(BLOCK)..index * BLOCK].to_vec()),
+                    flush: FlushCompress::Sync,
+                };
+                joined.extend_from_slice(&job.compress(flate2::Compression::new(level)).unwrap());
+            }
+            assert!(whole[..joined.len()] == joined, "level {level}");
+        }
     }
 
     #[test]

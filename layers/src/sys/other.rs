@@ -71,7 +71,6 @@ impl Dir {
         Ok(names)
     }
 
-    #[expect(clippy::unused_self, reason = "the same signature on every host")]
     pub(crate) fn xattrs(&self, _path: &ImagePath) -> io::Result<Xattrs> {
         Ok(Xattrs::new())
     }
@@ -117,7 +116,6 @@ pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result
 }
 
 /// Does nothing: without a call for whole file systems, the host writes in its own time.
-#[expect(clippy::unnecessary_wraps, reason = "the same signature on every host")]
 pub(crate) fn sync_file_system(_directory: &Path) -> io::Result<()> {
     Ok(())
 }
