@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use strake_layers::{Cancel, Digest, NoticeSink, Platform, Timestamp};
-use strake_parser::{Diagnostic, ParseOptions, Parsed, SourceText};
+use strake_parser::{Diagnostic, ParseOptions, Parsed};
 use strake_snapshotter::{CopySnapshotter, OverlaySnapshotter, Snapshotter, Store, StoreOptions};
 
 use crate::cache::Results;
@@ -18,7 +18,8 @@ use crate::request::{BuildRequest, Output};
 use crate::resolve::Resolver;
 use crate::runner::{LinuxOptions, LinuxRunner, Runner};
 use crate::source::Sources;
-use crate::{Error, Finding, Result, secrets};
+use crate::finding::FoundIn;
+use crate::{Error, Result, secrets};
 
 /// Where a builder works, and with what.
 #[derive(Clone, Debug, Default)]
@@ -122,16 +123,16 @@ struct Phases<'a> {
 
 /// The Dockerfile as read and parsed.
 struct Text {
-    file: Arc<str>,
-    source: Arc<SourceText>,
     parsed: Parsed,
+    found_in: FoundIn,
 }
 
 impl Text {
-    fn parse(name: String, bytes: &[u8]) -> Self {
-        let parsed = strake_parser::parse(bytes, &ParseOptions::default());
-        let source = Arc::new(parsed.dockerfile.source.clone());
-        Self { file: name.into(), source, parsed }
+    fn parse(name: String, bytes: &[u8], build_args: &[(String, String)]) -> Self {
+        let syntax = build_args.iter().rev().find(|(name, _)| name == "BUILDKIT_SYNTAX").map(|(_, value)| value.clone());
+        let parsed = strake_parser::parse(bytes, &ParseOptions { syntax, ..ParseOptions::default() });
+        let found_in = FoundIn::new(name, parsed.dockerfile.clone());
+        Self { parsed, found_in }
     }
 }
 
@@ -148,7 +149,7 @@ impl Phases<'_> {
     async fn run_with(&self, sources: &Arc<Sources>) -> Result<Built> {
         let load = self.report.step("[internal] load build definition", sources.read_dockerfile());
         let (name, bytes) = load.await?;
-        let text = Text::parse(name, &bytes);
+        let text = Text::parse(name, &bytes, &self.request.build_args);
         let planned = self.plan(&text, sources).await?;
         if self.request.check_only {
             return Ok(Built::default());
@@ -177,7 +178,9 @@ impl Phases<'_> {
             cancel: self.cancel.clone(),
         };
         let built = export::export_all(&context).await?;
-        self.store.sync()?;
+        if self.report.has_made_anything() {
+            self.store.sync()?;
+        }
         Ok(built)
     }
 
@@ -210,12 +213,12 @@ impl Phases<'_> {
                             known.extend(found);
                             continue;
                         }
-                        Err(failed) => return Err(failed.locate(|diagnostic| finding(text, diagnostic))),
+                        Err(failed) => return Err(failed.locate(|diagnostic| text.found_in.finding(diagnostic))),
                     }
                 }
                 Err(problems) => problems,
             };
-            return Err(Error::Dockerfile(problems.into_iter().map(|one| finding(text, one)).collect()));
+            return Err(Error::Dockerfile(problems.into_iter().map(|one| text.found_in.finding(one)).collect()));
         }
     }
 
@@ -224,7 +227,7 @@ impl Phases<'_> {
         let mut seen: Vec<Diagnostic> = Vec::new();
         for warning in planned.iter().flat_map(|one| &one.warnings) {
             if !seen.contains(warning) {
-                self.report.send(Event::Diagnostic { finding: finding(text, warning.clone()) });
+                self.report.send(Event::Diagnostic { finding: text.found_in.finding(warning.clone()) });
                 seen.push(warning.clone());
             }
         }
@@ -264,8 +267,7 @@ impl Phases<'_> {
             clock,
             report: self.report.clone(),
             cancel: self.cancel.clone(),
-            file: Arc::clone(&text.file),
-            text: Arc::clone(&text.source),
+            found_in: text.found_in.clone(),
         });
         let graph = Arc::new(graph);
         let background = export::Background::new(Arc::clone(blobs), &self.request.outputs);
@@ -291,8 +293,4 @@ impl Phases<'_> {
         };
         Ok((unfinished.finish(diff_ids, clock)?, clock))
     }
-}
-
-fn finding(text: &Text, diagnostic: Diagnostic) -> Finding {
-    Finding { file: Arc::clone(&text.file), source: Arc::clone(&text.source), diagnostic }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde::ser::SerializeStruct;
-use strake_parser::{Diagnostic, SourceText};
+use strake_parser::{Diagnostic, Dockerfile, SourceText};
 
 /// A diagnostic and the file its spans point into.
 #[derive(Clone, Debug)]
@@ -13,8 +13,32 @@ pub struct Finding {
     pub file: Arc<str>,
     /// The text.
     pub source: Arc<SourceText>,
+    /// The first line of the instruction it is in, from 1.
+    pub line: usize,
     /// What was found.
     pub diagnostic: Diagnostic,
+}
+
+/// A Dockerfile that findings are in.
+#[derive(Clone, Debug)]
+pub(crate) struct FoundIn {
+    pub(crate) file: Arc<str>,
+    pub(crate) dockerfile: Arc<Dockerfile>,
+    source: Arc<SourceText>,
+}
+
+impl FoundIn {
+    /// Takes a parsed file and what messages call it.
+    pub(crate) fn new(file: impl Into<Arc<str>>, dockerfile: Dockerfile) -> Self {
+        let source = Arc::new(dockerfile.source.clone());
+        Self { file: file.into(), dockerfile: Arc::new(dockerfile), source }
+    }
+
+    /// Puts a diagnostic into the file.
+    pub(crate) fn finding(&self, diagnostic: Diagnostic) -> Finding {
+        let line = self.dockerfile.lines_of(diagnostic.span).first;
+        Finding { file: Arc::clone(&self.file), source: Arc::clone(&self.source), line, diagnostic }
+    }
 }
 
 impl Serialize for Finding {

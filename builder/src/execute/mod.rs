@@ -175,6 +175,9 @@ impl StageWork {
             Ok(made) if made.is_cached => Outcome::Cached,
             other => outcome_of(other),
         };
+        if outcome == Outcome::Done {
+            self.session.report.made_something();
+        }
         let miss = done.as_ref().ok().and_then(|made| made.miss.clone());
         self.session.report.finish(id, outcome, miss);
         done

@@ -1,12 +1,12 @@
 //! What all steps of a build share.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use strake_layers::{Cancel, Layer, Notice, NoticeSink, Rootfs};
-use strake_parser::{Diagnostic, SourceText};
+use strake_parser::Diagnostic;
 use strake_snapshotter::{Snapshotter, Store};
 
 use crate::cache::Results;
@@ -17,6 +17,7 @@ use crate::request::BuildRequest;
 use crate::resolve::Resolver;
 use crate::runner::Runner;
 use crate::source::Sources;
+use crate::finding::FoundIn;
 use crate::{Error, Finding, Result};
 
 use super::mask::Masks;
@@ -36,9 +37,7 @@ pub(crate) struct Session {
     pub(crate) clock: Clock,
     pub(crate) report: Report,
     pub(crate) cancel: Cancel,
-    /// What messages call the Dockerfile, and its text.
-    pub(crate) file: Arc<str>,
-    pub(crate) text: Arc<SourceText>,
+    pub(crate) found_in: FoundIn,
 }
 
 /// Numbers steps and reports on them.
@@ -48,12 +47,13 @@ pub(crate) struct Report {
     next: Arc<AtomicUsize>,
     /// The names of running steps, so that a failed build can say how each of them ended.
     open: Arc<Mutex<BTreeMap<StepId, Instant>>>,
+    has_made: Arc<AtomicBool>,
 }
 
 impl Report {
     /// Starts numbering.
     pub(crate) fn new(events: EventSink) -> Self {
-        Self { events, next: Arc::new(AtomicUsize::new(1)), open: Arc::default() }
+        Self { events, next: Arc::new(AtomicUsize::new(1)), open: Arc::default(), has_made: Arc::default() }
     }
 
     /// Announces a step.
@@ -74,6 +74,16 @@ impl Report {
         let began = self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         let took = began.map_or(Duration::ZERO, |began| began.elapsed());
         self.events.send(Event::Finished { id, outcome, took, miss });
+    }
+
+    /// Tells whether any step of a stage did more than take a result from the cache.
+    pub(crate) fn has_made_anything(&self) -> bool {
+        self.has_made.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a step made something new.
+    pub(crate) fn made_something(&self) {
+        self.has_made.store(true, Ordering::Relaxed);
     }
 
     /// Does work as a step of its own, outside of any stage.
@@ -141,7 +151,7 @@ impl Session {
 
     /// A finding at the place of a step.
     pub(crate) fn finding(&self, diagnostic: Diagnostic) -> Finding {
-        Finding { file: Arc::clone(&self.file), source: Arc::clone(&self.text), diagnostic }
+        self.found_in.finding(diagnostic)
     }
 
     /// Gives an error its place in the Dockerfile. A stop has none, and an error that has one keeps it.

@@ -72,7 +72,9 @@ fn parse(file: &std::path::Path, tree: bool) -> anyhow::Result<ExitCode> {
     let source = std::sync::Arc::new(parsed.dockerfile.source.clone());
     let name: std::sync::Arc<str> = file.display().to_string().into();
     for diagnostic in &parsed.diagnostics {
-        let finding = strake::Finding { file: name.clone(), source: source.clone(), diagnostic: diagnostic.clone() };
+        let line = parsed.dockerfile.lines_of(diagnostic.span).first;
+        let diagnostic = diagnostic.clone();
+        let finding = strake::Finding { file: name.clone(), source: source.clone(), line, diagnostic };
         complain(&render::finding(&finding, console::colors_enabled_stderr()));
     }
     if tree {

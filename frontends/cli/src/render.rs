@@ -20,6 +20,11 @@ pub(crate) fn finding(finding: &Finding, colour: bool) -> String {
     }
     let code = found.rule.map_or_else(|| found.code.to_owned(), |rule| format!("{} {}", found.code, rule.name()));
     let mut group = level.primary_title(&message).id(&code).element(snippet);
+    let (line, _) = finding.source.line_col(found.span.start);
+    let begins = format!("the instruction begins at {}:{}", finding.file, finding.line);
+    if finding.line < line {
+        group = group.element(Level::NOTE.message(&begins));
+    }
     if let Some(help) = &found.help {
         group = group.element(Level::HELP.message(help));
     }

@@ -71,7 +71,8 @@ impl Leaf {
 
     /// Kills everything in it.
     pub(super) fn kill(&self) {
-        let _ = fs::write(self.path.join("cgroup.kill"), "1");
+        // Before Linux 5.14 there is no such file; the pid namespace dies all the same.
+        fs::write(self.path.join("cgroup.kill"), "1").ok();
     }
 
     /// Whether the memory limit's killer struck in it.
@@ -107,7 +108,7 @@ fn read(path: &Path) -> Option<String> {
 }
 
 fn hierarchy() -> Hierarchy {
-    let is_v2 = |path: &Path| rustix::fs::statfs(path).is_ok_and(|stat| i64::from(stat.f_type) == CGROUP2_MAGIC);
+    let is_v2 = |path: &Path| rustix::fs::statfs(path).is_ok_and(|stat| stat.f_type == CGROUP2_MAGIC);
     let mount = Path::new(MOUNT);
     if is_v2(mount) {
         Hierarchy::V2
@@ -144,7 +145,7 @@ fn remove(path: &Path) {
     for _ in 0..100 {
         match fs::remove_dir(path) {
             Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
-                let _ = fs::write(&kill, "1");
+                fs::write(&kill, "1").ok();
                 // The kernel tells that a cgroup is empty a moment after its last process is gone.
                 std::thread::sleep(Duration::from_millis(1));
             }

@@ -2,6 +2,7 @@
 
 #![cfg(target_os = "linux")]
 
+use std::fmt::Write;
 use std::net::IpAddr;
 
 /// What stands for the host's address in `--add-host`.
@@ -14,7 +15,8 @@ pub(super) fn hosts(hostname: &str, extra: &[(String, String)], gateway: Option<
     let gateway = gateway.map(|gateway| gateway.to_string());
     for (name, address) in extra {
         let address = if address == HOST_GATEWAY { gateway.as_deref().unwrap_or("127.0.0.1") } else { address };
-        text.push_str(&format!("{address}\t{name}\n"));
+        // Writing to a string cannot fail.
+        writeln!(text, "{address}\t{name}").ok();
     }
     text
 }
@@ -57,7 +59,7 @@ pub(super) fn resolver(host: &str, given: &[IpAddr], reach: Reach) -> Resolver {
     }
     for server in given {
         servers += 1;
-        text.push_str(&format!("nameserver {server}\n"));
+        writeln!(text, "nameserver {server}").ok();
     }
     Resolver { text, is_empty: servers == 0 }
 }

@@ -120,13 +120,13 @@ fn strings(texts: impl Iterator<Item = String>, what: &str) -> Result<Vec<CStrin
 fn limits(given: &[Ulimit]) -> Result<Vec<Op>> {
     let mut ops = Vec::new();
     if !given.iter().any(|limit| limit.name == "nofile") {
-        let (_, hard) = sys::limit(libc::RLIMIT_NOFILE as u32).unwrap_or((0, MAX_OPEN_FILES));
+        let (_, hard) = sys::limit(NOFILE).unwrap_or((0, MAX_OPEN_FILES));
         let hard = hard.min(MAX_OPEN_FILES);
-        ops.push(Op::Limit { resource: libc::RLIMIT_NOFILE as u32, soft: hard.min(1024), hard });
+        ops.push(Op::Limit { resource: NOFILE, soft: hard.min(1024), hard });
     }
     if !given.iter().any(|limit| limit.name == "core") {
-        let (_, hard) = sys::limit(libc::RLIMIT_CORE as u32).unwrap_or((0, 0));
-        ops.push(Op::Limit { resource: libc::RLIMIT_CORE as u32, soft: 0, hard });
+        let (_, hard) = sys::limit(CORE).unwrap_or((0, 0));
+        ops.push(Op::Limit { resource: CORE, soft: 0, hard });
     }
     for Ulimit { name, soft, hard } in given {
         let resource = RESOURCES.iter().find(|(known, _)| known == name).map(|(_, number)| *number).ok_or_else(|| {
@@ -144,9 +144,13 @@ fn limits(given: &[Ulimit]) -> Result<Vec<Op>> {
     Ok(ops)
 }
 
+/// `RLIMIT_CORE` and `RLIMIT_NOFILE` (asm-generic/resource.h).
+const CORE: u32 = 4;
+const NOFILE: u32 = 7;
+
 /// The names of resource limits (docker's `--ulimit`) and their numbers (asm-generic/resource.h).
 pub(super) const RESOURCES: [(&str, u32); 15] = [
-    ("core", 4),
+    ("core", CORE),
     ("cpu", 0),
     ("data", 2),
     ("fsize", 1),
@@ -154,7 +158,7 @@ pub(super) const RESOURCES: [(&str, u32); 15] = [
     ("memlock", 8),
     ("msgqueue", 12),
     ("nice", 13),
-    ("nofile", 7),
+    ("nofile", NOFILE),
     ("nproc", 6),
     ("rss", 5),
     ("rtprio", 14),

@@ -310,7 +310,7 @@ pub(super) fn loopback_up() -> Raw {
     for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
         *to = from.cast_signed();
     }
-    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as i16;
+    request.ifr_ifru.ifru_flags = i16::try_from(libc::IFF_UP | libc::IFF_RUNNING).unwrap_or(1);
     let answer =
         call(libc::SYS_ioctl, [arg(socket), libc::SIOCSIFFLAGS as c_long, (&raw const request) as c_long, 0, 0, 0]);
     close(socket);
@@ -571,8 +571,8 @@ pub(super) fn spawn<T: Sync>(
 /// # Safety
 /// `entry` is a function with one pointer argument that never returns, `args` names a stack nobody uses.
 #[cfg(target_arch = "x86_64")]
-unsafe fn clone3(args: &libc::clone_args, entry: *const c_void, program: *const c_void) -> isize {
-    let answer: isize;
+unsafe fn clone3(args: &libc::clone_args, entry: *const c_void, program: *const c_void) -> c_long {
+    let answer: c_long;
     // SAFETY: the child starts on its own stack, 16-byte aligned as the calling convention asks, and never comes back
     // here; the parent's registers are all accounted for.
     unsafe {
@@ -585,7 +585,7 @@ unsafe fn clone3(args: &libc::clone_args, entry: *const c_void, program: *const 
             "call r12",
             "ud2",
             "2:",
-            inlateout("rax") libc::SYS_clone3 as isize => answer,
+            inlateout("rax") libc::SYS_clone3 => answer,
             in("rdi") args,
             in("rsi") size_of::<libc::clone_args>(),
             in("r12") entry,
@@ -600,8 +600,8 @@ unsafe fn clone3(args: &libc::clone_args, entry: *const c_void, program: *const 
 /// # Safety
 /// `entry` is a function with one pointer argument that never returns, `args` names a stack nobody uses.
 #[cfg(target_arch = "aarch64")]
-unsafe fn clone3(args: &libc::clone_args, entry: *const c_void, program: *const c_void) -> isize {
-    let answer: isize;
+unsafe fn clone3(args: &libc::clone_args, entry: *const c_void, program: *const c_void) -> c_long {
+    let answer: c_long;
     // SAFETY: as on x86_64.
     unsafe {
         std::arch::asm!(
@@ -625,6 +625,6 @@ unsafe fn clone3(args: &libc::clone_args, entry: *const c_void, program: *const 
 /// # Safety
 /// None is needed: no child is made.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-unsafe fn clone3(_: &libc::clone_args, _: *const c_void, _: *const c_void) -> isize {
-    -(libc::ENOSYS as isize)
+unsafe fn clone3(_: &libc::clone_args, _: *const c_void, _: *const c_void) -> c_long {
+    -c_long::from(libc::ENOSYS)
 }

@@ -185,7 +185,7 @@ fn clear(dir: &Path, socket: &Socket) {
     for entry in entries.flatten() {
         let name = entry.file_name();
         if name.to_str().is_some_and(|name| name == "subnet" || name.starts_with("address-")) {
-            let _ = fs::remove_file(entry.path());
+            fs::remove_file(entry.path()).ok();
         }
     }
 }

@@ -139,12 +139,12 @@ fn answer(mut bytes: &[u8]) -> Result<(), Errno> {
     while let Some((header, rest)) = bytes.split_at_checked(HEADER) {
         let [l0, l1, l2, l3, k0, k1, ..] = *header else { break };
         let length = u32::from_ne_bytes([l0, l1, l2, l3]) as usize;
-        if u16::from_ne_bytes([k0, k1]) == ERROR {
-            if let Some([e0, e1, e2, e3, ..]) = rest.get(..4) {
-                let error = i32::from_ne_bytes([*e0, *e1, *e2, *e3]);
-                if error != 0 {
-                    return Err(Errno::from_raw_os_error(-error));
-                }
+        if u16::from_ne_bytes([k0, k1]) == ERROR
+            && let Some([e0, e1, e2, e3, ..]) = rest.get(..4)
+        {
+            let error = i32::from_ne_bytes([*e0, *e1, *e2, *e3]);
+            if error != 0 {
+                return Err(Errno::from_raw_os_error(-error));
             }
         }
         if length < HEADER {
