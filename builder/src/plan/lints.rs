@@ -13,7 +13,12 @@ pub(super) struct Lints {
     current: Option<CheckSettings>,
     /// Only errors count: the environment is not the real one.
     is_quiet: bool,
+    errors: usize,
+    warnings: usize,
 }
+
+/// So many errors and so many warnings are kept; nobody reads more.
+const LIMIT: usize = 1_000;
 
 impl Lints {
     /// Starts with the parser's findings; `BUILDKIT_DOCKERFILE_CHECK` wins over the directive (dockerfile.md §9.7).
@@ -26,10 +31,10 @@ impl Lints {
                 CheckSettings::default()
             }),
         };
-        let mut made = Self { found: Vec::with_capacity(parsed.len()), settings, current: None, is_quiet: false };
+        let mut made = Self { settings, ..Self::default() };
         for diagnostic in parsed {
             if diagnostic.rule.is_none_or(|rule| made.settings.enables(rule)) {
-                made.found.push(diagnostic.clone());
+                made.push(diagnostic.clone());
             }
         }
         if let Some(problem) = problem {
@@ -64,15 +69,23 @@ impl Lints {
         }
     }
 
-    /// Adds a problem; the same one at the same place is kept once.
+    /// Adds a problem.
     pub(super) fn push(&mut self, diagnostic: Diagnostic) {
         let hangs_on_values = diagnostic.code == strake_parser::codes::EXPANSION_REQUIRED;
         if self.is_quiet && (!diagnostic.is_error() || hangs_on_values) {
             return;
         }
-        if !self.found.contains(&diagnostic) {
+        let count = if diagnostic.is_error() { &mut self.errors } else { &mut self.warnings };
+        *count += 1;
+        if *count <= LIMIT {
             self.found.push(diagnostic);
         }
+    }
+
+    /// Takes back the warnings of a rule within an instruction: what is known of the base image excuses them.
+    pub(super) fn withdraw(&mut self, rule: Rule, within: Span) {
+        self.found
+            .retain(|found| found.rule != Some(rule) || found.span.start < within.start || found.span.end > within.end);
     }
 
     /// Adds the warning of a build check, if it is wanted here.
@@ -91,12 +104,13 @@ impl Lints {
 
     /// Says whether there can be no build.
     pub(super) fn has_errors(&self) -> bool {
-        self.found.iter().any(Diagnostic::is_error)
+        self.errors > 0
     }
 
     /// Gives all problems in file order.
     pub(super) fn into_found(mut self) -> Vec<Diagnostic> {
-        self.found.sort_by_key(|found| found.span);
+        self.found.sort_by(|a, b| (a.span, &a.message).cmp(&(b.span, &b.message)));
+        self.found.dedup();
         self.found
     }
 

@@ -188,10 +188,16 @@ impl Evaluator<'_, '_> {
         Some(())
     }
 
-    fn command_line(&self, form: &Form) -> Vec<String> {
+    fn command_line(&mut self, form: &Form) -> Vec<String> {
         match form {
             Form::Exec(words) => words.iter().map(|word| word.value.clone()).collect(),
-            Form::Shell(text) => self.with_shell(text.value.clone()),
+            Form::Shell(text) => {
+                // A shell that the base image sets was chosen on purpose (dockerfile.md §18, JSONArgsRecommended).
+                if !self.state.config.config.shell.is_empty() {
+                    self.lints.withdraw(Rule::JSONArgsRecommended, self.place.span);
+                }
+                self.with_shell(text.value.clone())
+            }
         }
     }
 

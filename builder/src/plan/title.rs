@@ -10,10 +10,10 @@ pub(super) fn of(original: &str, env: &Environment, first_line: Option<&str>) ->
     let (keyword, rest) = text.split_at(end);
     let mut out = keyword.to_uppercase();
     out.push_str(&fill_in(rest, env));
-    if let Some(line) = first_line {
-        out.push_str(&format!(" ({line})"));
+    match first_line {
+        Some(line) => format!("{out} ({line})"),
+        None => out,
     }
-    out
 }
 
 /// Gives the first line of a here-document, with `...` where more follow.

@@ -35,3 +35,6 @@ pub struct ResolvedImage {
     /// The layers, lowest first; their blobs need not be here.
     pub layers: Vec<Arc<Layer>>,
 }
+
+#[cfg(test)]
+mod tests;

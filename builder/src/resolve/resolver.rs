@@ -36,7 +36,7 @@ pub struct Resolver {
 
 /// Images that could not be resolved.
 #[derive(Debug)]
-pub struct Unresolved(Vec<(ImageRequest, Error)>);
+pub struct Unresolved(pub(super) Vec<(ImageRequest, Error)>);
 
 impl Unresolved {
     /// Makes the build's error of it; `finding` adds the file to a diagnostic.

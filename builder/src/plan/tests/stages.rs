@@ -141,6 +141,20 @@ fn undefined_variables_and_unused_arguments_are_reported() {
 }
 
 #[test]
+fn the_shell_of_a_base_image_excuses_shell_forms() {
+    assert!(case().warnings("FROM rich\nCMD run me\n").is_empty());
+    assert!(case().warnings("FROM busybox\nCMD run me\n")[0].starts_with("JSONArgsRecommended: 2: "));
+}
+
+#[test]
+fn the_number_of_problems_is_bounded() {
+    let text = format!("FROM scratch\nLABEL {}\n", "a=$X ".repeat(5_000));
+    assert_eq!(case().warnings(&text).len(), 1_000);
+    let text = format!("FROM scratch\n{}", "EXPOSE x\n".repeat(5_000));
+    assert_eq!(case().errors(&text).len(), 1_000);
+}
+
+#[test]
 fn checks_can_be_skipped_or_be_errors() {
     let skipped = "# check=skip=UndefinedVar\nFROM scratch\nENV B=$FO\n";
     assert!(case().warnings(skipped).is_empty());
