@@ -3,6 +3,7 @@
 mod linux;
 mod other;
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -89,7 +90,12 @@ impl OverlaySnapshotter {
             lowers.push(folder);
         }
         let mut trees: Vec<&Tree> = stack.trees.iter().filter(|tree| !tree.entries.is_empty()).collect();
-        trees.dedup_by(|a, b| a.path == b.path);
+        // Overlay refuses a directory that comes twice (two steps with equal results). The upper one alone does the same:
+        // whatever the lower one says of a path, the upper one says again.
+        let mut seen = HashSet::new();
+        trees.reverse();
+        trees.retain(|tree| seen.insert(tree.id));
+        trees.reverse();
         let merged = if trees.len() > MOST_LOWERS {
             let upper_part = trees.split_off(trees.len() - LEFT_LOWERS);
             Some(self.merge(&std::mem::replace(&mut trees, upper_part))?)
