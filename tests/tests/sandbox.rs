@@ -1,6 +1,7 @@
 //! Steps in the Linux sandbox, with real processes. Needs root and a static busybox; says so where they are missing.
 
 #![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests, too")]
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -176,7 +177,8 @@ fn root_has_the_fourteen_capabilities_and_others_have_none() {
 #[test]
 fn an_insecure_step_keeps_everything() {
     let Some(sandbox) = sandbox("insecure") else { return };
-    let mut process = sandbox.shell("grep -E 'CapEff|CapAmb|Seccomp:' /proc/self/status; mount -t tmpfs x /mnt && echo ok");
+    let mut process =
+        sandbox.shell("grep -E 'CapEff|CapAmb|Seccomp:' /proc/self/status; mount -t tmpfs x /mnt && echo ok");
     process.security = Security::Insecure;
     process.uid = 1000;
     let output = sandbox.output(&{
@@ -295,11 +297,7 @@ fn every_kind_of_mount_is_there_and_leaves_nothing() {
         mount("/mnt/tree", MountSource::Tree { tree: Arc::clone(&tree), path: path("/link") }, true),
         mount("/mnt/file", MountSource::Tree { tree, path: path("/link/file") }, true),
         mount("/mnt/tmpfs", MountSource::Tmpfs { size: Some(64 << 10) }, false),
-        mount(
-            "/mnt/secret",
-            MountSource::Bytes { bytes: b"s3cret\n".to_vec(), mode: 0o440, uid: 5, gid: 6 },
-            true,
-        ),
+        mount("/mnt/secret", MountSource::Bytes { bytes: b"s3cret\n".to_vec(), mode: 0o440, uid: 5, gid: 6 }, true),
     ];
     let before = mounts_of_this_process();
     let output = sandbox.output(&process);
@@ -329,11 +327,8 @@ fn mounts_may_lie_on_other_mounts_and_in_dev() {
 fn a_missing_target_is_an_error_and_no_step() {
     let Some(sandbox) = sandbox("missing target") else { return };
     let mut process = sandbox.shell("true");
-    process.mounts = vec![MountPoint {
-        target: path("/nowhere/x"),
-        source: MountSource::Tmpfs { size: None },
-        is_read_only: false,
-    }];
+    process.mounts =
+        vec![MountPoint { target: path("/nowhere/x"), source: MountSource::Tmpfs { size: None }, is_read_only: false }];
     let error = sandbox.runner.run(&process, &sandbox.io(), &Cancel::new()).unwrap_err();
     assert!(error.to_string().contains("/nowhere/x"), "{error}");
     process.mounts.clear();
@@ -392,8 +387,9 @@ fn a_process_in_the_background_ends_with_its_step() {
 
 fn running(command: &str) -> bool {
     fs::read_dir("/proc").unwrap().flatten().any(|entry| {
-        fs::read(entry.path().join("cmdline"))
-            .is_ok_and(|text| text.split(|byte| *byte == 0).collect::<Vec<_>>().join(&b' ').starts_with(command.as_bytes()))
+        fs::read(entry.path().join("cmdline")).is_ok_and(|text| {
+            text.split(|byte| *byte == 0).collect::<Vec<_>>().join(&b' ').starts_with(command.as_bytes())
+        })
     })
 }
 
@@ -499,7 +495,9 @@ const ROOTLESS: &str = "without_root_a_step_runs_as_the_only_user_there_is";
 fn without_root_a_step_runs_as_the_only_user_there_is() {
     if is_root() {
         let mut again = Command::new(std::env::current_exe().unwrap());
-        let Ok(output) = again.args(["--exact", ROOTLESS, "--nocapture"]).uid(65534).gid(65534).current_dir("/").output() else {
+        let Ok(output) =
+            again.args(["--exact", ROOTLESS, "--nocapture"]).uid(65534).gid(65534).current_dir("/").output()
+        else {
             println!("skipped: the test program cannot be executed by another user");
             return;
         };
@@ -574,6 +572,7 @@ fn the_bridge_gives_steps_addresses_and_goes_with_its_last_user() {
     assert!(devices().contains("strake0:"), "somebody else still uses it");
     drop(other);
     assert!(!devices().contains("strake0:"), "the last user removes it");
-    let left: Vec<_> = fs::read_dir(folder.path().join("run/network")).unwrap().flatten().map(|e| e.file_name()).collect();
+    let left: Vec<_> =
+        fs::read_dir(folder.path().join("run/network")).unwrap().flatten().map(|e| e.file_name()).collect();
     assert!(left.iter().all(|name| name == "setup" || name == "users"), "{left:?}");
 }

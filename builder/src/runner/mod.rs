@@ -106,10 +106,13 @@ pub enum MountSource {
     },
 }
 
+/// A function that takes a piece of output.
+pub type Output = dyn Fn(Stream, &[u8]) + Send + Sync;
+
 /// Where a step's output and notices go.
 pub struct StepIo {
     /// Called for each piece of output, in order, from one thread a stream.
-    pub output: Arc<dyn Fn(Stream, &[u8]) + Send + Sync>,
+    pub output: Arc<Output>,
     /// Where notices go.
     pub notices: NoticeSink,
 }

@@ -14,7 +14,9 @@ impl WindowsRunner {
         Error::environment(
             "a RUN of a Windows image needs a Windows host with the Containers feature, which strake cannot use yet",
         )
-        .with_help("Dockerfiles without RUN build for Windows on any host; move the RUN to a stage for another platform")
+        .with_help(
+            "Dockerfiles without RUN build for Windows on any host; move the RUN to a stage for another platform",
+        )
     }
 }
 

@@ -4,7 +4,7 @@
 
 use strake_layers::{Cancel, Platform};
 
-use super::{HostFacts, Hierarchy, LinuxOptions, Rung};
+use super::{Hierarchy, HostFacts, LinuxOptions, Rung};
 use crate::runner::{Exit, Process, Runner, StepIo};
 use crate::{Error, Result};
 

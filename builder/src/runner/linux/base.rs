@@ -75,5 +75,7 @@ pub(super) fn is_directory(tree: &Mount, path: &ImagePath) -> bool {
 }
 
 fn duplicate(file: &File) -> Result<OwnedFd> {
-    file.as_fd().try_clone_to_owned().map_err(|error| Error::environment(format!("cannot duplicate a file descriptor: {error}")))
+    file.as_fd()
+        .try_clone_to_owned()
+        .map_err(|error| Error::environment(format!("cannot duplicate a file descriptor: {error}")))
 }

@@ -48,7 +48,9 @@ fn no_process(errno: Errno, isolation: &Isolation) -> Error {
     match errno.0 {
         libc::EPERM | libc::ENOSPC | libc::EINVAL if isolation.maps.is_some() => error.with_help(rungs::blocker()),
         libc::EPERM => error.with_help("run strake as root with CAP_SYS_ADMIN"),
-        libc::EAGAIN => error.with_help("the limit of processes is reached (`ulimit -u`, or the container's pids limit)"),
+        libc::EAGAIN => {
+            error.with_help("the limit of processes is reached (`ulimit -u`, or the container's pids limit)")
+        }
         libc::ENOSYS => error.with_help("strake needs Linux 5.12 or later, and a seccomp filter that allows clone3"),
         _ => error,
     }
@@ -57,7 +59,8 @@ fn no_process(errno: Errno, isolation: &Isolation) -> Error {
 fn operation(what: &str, errno: Errno) -> Error {
     match errno.0 {
         libc::ENOENT | libc::ENOTDIR | libc::ELOOP if what.starts_with("change to the working") => {
-            Error::user(format!("cannot {what}: {errno}")).with_help("give the step a WORKDIR that is a directory of the image")
+            Error::user(format!("cannot {what}: {errno}"))
+                .with_help("give the step a WORKDIR that is a directory of the image")
         }
         libc::ENOTDIR | libc::EISDIR | libc::EINVAL if what.starts_with("mount /") => Error::user(format!(
             "cannot {what}: {errno}; a directory can be mounted on a directory only, and a file on a file"
@@ -65,7 +68,9 @@ fn operation(what: &str, errno: Errno) -> Error {
         libc::ENOENT if what.starts_with("mount ") => {
             Error::internal(format!("cannot {what} of a step: the source or the place for it does not exist"))
         }
-        libc::ENOSYS => Error::environment(format!("cannot {what}: {errno}")).with_help("strake needs Linux 5.12 or later"),
+        libc::ENOSYS => {
+            Error::environment(format!("cannot {what}: {errno}")).with_help("strake needs Linux 5.12 or later")
+        }
         libc::EPERM => Error::environment(format!("cannot {what} of a step: {errno}"))
             .with_help("something around strake forbids it: a container's seccomp filter, AppArmor or SELinux"),
         libc::ENOMEM | libc::ENOSPC => Error::environment(format!("cannot {what} of a step: {errno}"))

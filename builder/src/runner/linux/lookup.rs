@@ -67,7 +67,9 @@ pub(super) fn explain(attempt: &Attempt<'_>) -> Explained {
     let head = candidates.get(*number).and_then(|path| head(attempt, path));
     let hint = match (errno.0, head) {
         (libc::ENOEXEC, Some(head)) => wrong_format(&path, &head),
-        (libc::EACCES, _) => format!("{path} may not be executed by this user: see its permission bits, or it is a directory"),
+        (libc::EACCES, _) => {
+            format!("{path} may not be executed by this user: see its permission bits, or it is a directory")
+        }
         _ => format!("{path} cannot be executed: {errno}"),
     };
     Explained { code: 126, hint }
@@ -139,8 +141,11 @@ fn elf(head: &[u8]) -> Option<Elf> {
         usize::try_from(value).ok()
     };
     let machine = machine_name(number(18, 2)?, wide, big);
-    let (table, entry, count) =
-        if wide { (number(32, 8)?, number(54, 2)?, number(56, 2)?) } else { (number(28, 4)?, number(42, 2)?, number(44, 2)?) };
+    let (table, entry, count) = if wide {
+        (number(32, 8)?, number(54, 2)?, number(56, 2)?)
+    } else {
+        (number(28, 4)?, number(42, 2)?, number(44, 2)?)
+    };
     let interpreter = (0..count.min(64)).find_map(|index| {
         let at = table.checked_add(index.checked_mul(entry)?)?;
         // PT_INTERP
@@ -196,11 +201,10 @@ mod tests {
     #[test]
     fn headers_name_machine_and_interpreter() {
         let head = program(183, "/lib/ld-linux-aarch64.so.1");
-        let expected =
-            Elf { machine: "aarch64".into(), interpreter: Some("/lib/ld-linux-aarch64.so.1".into()) };
+        let expected = Elf { machine: "aarch64".into(), interpreter: Some("/lib/ld-linux-aarch64.so.1".into()) };
         assert_eq!(elf(&head), Some(expected));
         for length in 0..head.len() {
-            let _ = elf(&head[..length]);
+            drop(elf(&head[..length]));
         }
         assert_eq!(interpreter(b"#! /usr/bin/env python\n"), Some("/usr/bin/env".into()));
         assert!(interpreter(b"#!/bin/sh\r\n").is_some_and(|text| text.contains("carriage return")));

@@ -18,6 +18,7 @@ mod rungs;
 #[cfg(target_os = "linux")]
 mod runner;
 mod seccomp;
+mod spawn;
 mod spawner;
 mod sys;
 mod trial;

@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use strake_parser::Security;
 
+use super::Hierarchy;
 use super::lookup;
 use super::mounts::{self, Offer, OwnFiles};
 use super::program::{Credentials, Exec, Op, Program};
 use super::rungs::Isolation;
-use super::sys::{self, Pointers};
-use super::Hierarchy;
+use super::spawn::Pointers;
+use super::sys;
 use crate::request::Ulimit;
 use crate::runner::Process;
 use crate::{Error, Result};
@@ -112,7 +113,10 @@ pub(super) fn program(process: &Process, parts: Parts) -> Result<Program> {
 
 fn strings(texts: impl Iterator<Item = String>, what: &str) -> Result<Vec<CString>> {
     texts
-        .map(|text| CString::new(text).map_err(|_| Error::user(format!("{what} holds a NUL byte, which no program can be given"))))
+        .map(|text| {
+            CString::new(text)
+                .map_err(|_| Error::user(format!("{what} holds a NUL byte, which no program can be given")))
+        })
         .collect()
 }
 
@@ -129,10 +133,12 @@ fn limits(given: &[Ulimit]) -> Result<Vec<Op>> {
         ops.push(Op::Limit { resource: CORE, soft: 0, hard });
     }
     for Ulimit { name, soft, hard } in given {
-        let resource = RESOURCES.iter().find(|(known, _)| known == name).map(|(_, number)| *number).ok_or_else(|| {
-            let names: Vec<_> = RESOURCES.iter().map(|(name, _)| *name).collect();
-            Error::user(format!("there is no resource limit {name:?}")).with_help(format!("one of {}", names.join(", ")))
-        })?;
+        let resource =
+            RESOURCES.iter().find(|(known, _)| known == name).map(|(_, number)| *number).ok_or_else(|| {
+                let names: Vec<_> = RESOURCES.iter().map(|(name, _)| *name).collect();
+                Error::user(format!("there is no resource limit {name:?}"))
+                    .with_help(format!("one of {}", names.join(", ")))
+            })?;
         // -1 is "no limit", which the kernel writes as all bits set.
         let number = |value: i64| if value < 0 { u64::MAX } else { value.cast_unsigned() };
         let (soft, hard) = (number(*soft), number(*hard));

@@ -9,7 +9,7 @@ use std::ffi::CString;
 use std::os::fd::{OwnedFd, RawFd};
 use std::sync::Arc;
 
-use super::sys::Pointers;
+use super::spawn::Pointers;
 
 /// A prepared step.
 #[derive(Debug)]
@@ -214,7 +214,9 @@ impl Op {
             Self::Stage { .. } => "make the step's private files".to_owned(),
             Self::Fresh { kind, target, .. } => format!("mount {} on {}", show(kind), show(target)),
             Self::Devices(_) => "fill /dev".to_owned(),
-            Self::Place { parent, name, .. } => format!("make the place of a mount {}/{}", show(parent), name.to_string_lossy()),
+            Self::Place { parent, name, .. } => {
+                format!("make the place of a mount {}/{}", show(parent), name.to_string_lossy())
+            }
             Self::Bind { target, .. } => format!("mount {}", show(target)),
             Self::Mask(path) => format!("hide {}", show(path)),
             Self::ReadOnly(path) => format!("make {} read-only", show(path)),

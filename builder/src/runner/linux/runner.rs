@@ -206,7 +206,9 @@ impl LinuxRunner {
         match started {
             Ok(started) => {
                 for (number, errno) in &started.skipped {
-                    if let Some(text) = descriptions.get(usize::from(*number)).and_then(|op| failure::skipped(op, *errno)) {
+                    if let Some(text) =
+                        descriptions.get(usize::from(*number)).and_then(|op| failure::skipped(op, *errno))
+                    {
                         io.notices.warn(text);
                     }
                 }

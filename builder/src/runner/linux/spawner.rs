@@ -14,7 +14,8 @@ use std::thread::JoinHandle;
 
 use super::child::{self, Report};
 use super::program::Program;
-use super::sys::{self, Errno, Raw, Stack};
+use super::spawn::{self, Birth, Stack};
+use super::sys::{self, Errno, Raw};
 
 /// A request: what to run, and where the answer goes.
 struct Job {
@@ -61,13 +62,14 @@ impl Spawner {
             while let Ok(Job { program, pid, answer }) = queue.recv() {
                 let made = match &stack {
                     Ok(stack) => {
-                        sys::spawn(program.namespaces, program.cgroup.as_ref(), stack, child::run, &program, &pid)
+                        let (namespaces, cgroup) = (program.namespaces, program.cgroup.as_ref());
+                        spawn::spawn(&Birth { namespaces, cgroup, stack, pid: &pid }, child::run, &program)
                     }
                     Err(errno) => Err(*errno),
                 };
                 // Closes this side of the pipes, before anybody reads them to their end.
                 drop(program);
-                let _ = answer.send(made);
+                answer.send(made).ok();
             }
         };
         let thread = std::thread::Builder::new().name("strake-spawn".to_owned()).spawn(work)?;
@@ -112,7 +114,7 @@ impl Drop for Spawner {
     fn drop(&mut self) {
         self.jobs = None;
         if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+            thread.join().ok();
         }
     }
 }

@@ -10,8 +10,9 @@ use super::child::Report;
 use super::mounts::text;
 use super::program::{Credentials, Exec, Op, Owners, Program};
 use super::rungs::{self, IdMaps, Isolation};
+use super::spawn::Pointers;
 use super::spawner::{NotStarted, Spawner};
-use super::sys::{self, Pointers};
+use super::sys;
 use super::{Rung, wait};
 
 /// Tries to make a process as steps need it: `Err` is the message and the way out.
@@ -74,9 +75,11 @@ pub(super) fn run(
 fn help(isolation: &Isolation) -> String {
     match isolation.maps {
         Some(_) => format!("{}; Dockerfiles without RUN build here", rungs::blocker()),
-        None => "run strake as root with CAP_SYS_ADMIN, in a container for instance `--privileged`; Dockerfiles without \
+        None => {
+            "run strake as root with CAP_SYS_ADMIN, in a container for instance `--privileged`; Dockerfiles without \
                  RUN build here"
-            .to_owned(),
+                .to_owned()
+        }
     }
 }
 

@@ -143,17 +143,19 @@ pub(super) fn rehearse() -> Result<(), NoBridge> {
             .connect(&socket, "strake-2", Ipv4Addr::new(10, 63, 0, 2), Ipv4Addr::new(10, 63, 0, 1))
             .map_err(|errno| broken("a step cannot be connected to a bridge", errno))
     };
-    let thread = std::thread::Builder::new().spawn(work).map_err(|_| broken("no thread can be started", Errno::AGAIN))?;
+    let thread =
+        std::thread::Builder::new().spawn(work).map_err(|_| broken("no thread can be started", Errno::AGAIN))?;
     thread.join().unwrap_or_else(|_| Err(broken("the attempt broke off", Errno::IO)))
 }
 
 fn make(options: &LinuxOptions, dir: &Path, socket: &Socket) -> Result<[u8; 3], NoBridge> {
     let [a, b] = options.address_pool;
     let routes = fs::read_to_string("/proc/net/route").unwrap_or_default();
-    let network = (0..=255).map(|c| [a, b, c]).find(|network| !is_routed(&routes, *network)).ok_or_else(|| NoBridge {
-        cause: format!("every /24 of {a}.{b}.0.0/16 is routed elsewhere already"),
-        help: "name another pool of addresses".to_owned(),
-    })?;
+    let network =
+        (0..=255).map(|c| [a, b, c]).find(|network| !is_routed(&routes, *network)).ok_or_else(|| NoBridge {
+            cause: format!("every /24 of {a}.{b}.0.0/16 is routed elsewhere already"),
+            help: "name another pool of addresses".to_owned(),
+        })?;
     let made = equip(socket, network).and_then(|()| {
         let [a, b, c] = network;
         fs::write(dir.join("subnet"), format!("{a}.{b}.{c}.0/24\n")).map_err(|error| NoBridge {

@@ -124,8 +124,7 @@ impl Namespace {
         // `struct rtmsg`: the main table, made by hand (RTPROT_BOOT), for the whole world, unicast.
         let header = [AF_INET, 0, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0];
         let flags = ACK | CREATE | EXCLUSIVE;
-        self.socket
-            .request(Message::new(RTM_NEWROUTE, flags, &header).attribute(RTA_GATEWAY, &gateway.octets()))
+        self.socket.request(Message::new(RTM_NEWROUTE, flags, &header).attribute(RTA_GATEWAY, &gateway.octets()))
     }
 }
 

@@ -116,10 +116,5 @@ fn rootless() -> NoBridge {
 }
 
 fn host() -> StepNetwork {
-    StepNetwork {
-        plan: NetworkPlan::Host,
-        reach: Reach::Host,
-        gateway: Some(Ipv4Addr::LOCALHOST.into()),
-        _place: None,
-    }
+    StepNetwork { plan: NetworkPlan::Host, reach: Reach::Host, gateway: Some(Ipv4Addr::LOCALHOST.into()), _place: None }
 }

@@ -168,8 +168,7 @@ mod tests {
     fn neighbours_collapse_and_gaps_are_kept() {
         let calls = [(0, Action::Allow), (1, Action::Allow), (2, Action::Errno(1)), (5, Action::Allow)].into();
         let gap = Action::Errno(38);
-        let expected =
-            [(0, Action::Allow), (2, Action::Errno(1)), (3, gap), (5, Action::Allow), (6, gap)];
+        let expected = [(0, Action::Allow), (2, Action::Errno(1)), (3, gap), (5, Action::Allow), (6, gap)];
         assert_eq!(ranges(&calls), expected);
     }
 }
