@@ -12,13 +12,13 @@ use crate::cache::Results;
 use crate::events::{Event, EventSink};
 use crate::execute::{Masks, Report, Session, execute};
 use crate::export::{self, BuiltImage, Clock, ExportContext, LayerBlobs, Unfinished};
+use crate::finding::FoundIn;
 use crate::plan::graph::BuildGraph;
 use crate::plan::{self, KnownImages, Plan, PlanOptions, Planned};
 use crate::request::{BuildRequest, Output};
 use crate::resolve::Resolver;
 use crate::runner::{LinuxOptions, LinuxRunner, Runner};
 use crate::source::Sources;
-use crate::finding::FoundIn;
 use crate::{Error, Result, secrets};
 
 /// Where a builder works, and with what.
@@ -129,7 +129,8 @@ struct Text {
 
 impl Text {
     fn parse(name: String, bytes: &[u8], build_args: &[(String, String)]) -> Self {
-        let syntax = build_args.iter().rev().find(|(name, _)| name == "BUILDKIT_SYNTAX").map(|(_, value)| value.clone());
+        let syntax =
+            build_args.iter().rev().find(|(name, _)| name == "BUILDKIT_SYNTAX").map(|(_, value)| value.clone());
         let parsed = strake_parser::parse(bytes, &ParseOptions { syntax, ..ParseOptions::default() });
         let found_in = FoundIn::new(name, parsed.dockerfile.clone());
         Self { parsed, found_in }

@@ -32,14 +32,16 @@ pub(crate) fn read(secrets: &[Secret]) -> Result<BTreeMap<String, Arc<[u8]>>> {
 
 /// Reads a file without ever waiting for one that is none.
 fn read_file(id: &str, path: &Path) -> Result<Vec<u8>> {
-    let fail = |problem: String| Error::user(format!("the secret {id:?} cannot be read from {}: {problem}", path.display()));
+    let fail =
+        |problem: String| Error::user(format!("the secret {id:?} cannot be read from {}: {problem}", path.display()));
     // The path may end in a link (mounted secrets of clusters do); the file itself is opened below its folder.
     let real = std::fs::canonicalize(path).map_err(|error| fail(error.to_string()))?;
     let (Some(folder), Some(name)) = (real.parent(), real.file_name()) else {
         return Err(fail("it is a folder".to_owned()));
     };
     let name = ImagePath::parse(name.as_encoded_bytes()).map_err(|error| fail(error.to_string()))?;
-    let file = HostDir::open(folder).and_then(|folder| folder.open_file(&name)).map_err(|error| fail(error.to_string()))?;
+    let file =
+        HostDir::open(folder).and_then(|folder| folder.open_file(&name)).map_err(|error| fail(error.to_string()))?;
     let mut bytes = Vec::new();
     file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(|error| fail(error.to_string()))?;
     Ok(bytes)

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use super::{Record, StepKey};
 
 /// Says in a line why a step missed: what differs from the nearest earlier record of the same step.
-pub fn explain_miss(key: &StepKey, earlier: &[Record]) -> String {
+pub(crate) fn explain_miss(key: &StepKey, earlier: &[Record]) -> String {
     let nearest = earlier.iter().min_by_key(|record| differences(key, record).count());
     let Some(nearest) = nearest else {
         return "never built".to_owned();

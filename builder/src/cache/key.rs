@@ -9,23 +9,23 @@ const SHOWN: usize = 120;
 
 /// The key of a step and the components it was made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StepKey {
+pub(crate) struct StepKey {
     /// The hash that results are kept under.
-    pub hash: [u8; 32],
+    pub(crate) hash: [u8; 32],
     /// Name and value of each component, long and secret values as hashes.
-    pub parts: Vec<(String, String)>,
+    pub(crate) parts: Vec<(String, String)>,
 }
 
 /// Collects the components of a key, in a fixed order.
 #[derive(Debug)]
-pub struct KeyBuilder {
+pub(crate) struct KeyBuilder {
     hasher: blake3::Hasher,
     parts: Vec<(String, String)>,
 }
 
 impl KeyBuilder {
     /// Starts the key of a kind of step: `RUN`.
-    pub fn new(kind: &str) -> Self {
+    pub(crate) fn new(kind: &str) -> Self {
         let mut made = Self { hasher: blake3::Hasher::new(), parts: Vec::new() };
         made.feed(SCHEMA.as_bytes());
         made.feed(kind.as_bytes());
@@ -33,20 +33,24 @@ impl KeyBuilder {
     }
 
     /// Adds a component whose value may be shown.
-    pub fn add(&mut self, name: impl Into<String>, value: impl AsRef<str>) -> &mut Self {
+    pub(crate) fn add(&mut self, name: impl Into<String>, value: impl AsRef<str>) -> &mut Self {
         let value = value.as_ref();
         let shown = if value.len() > SHOWN { hash_text(value.as_bytes()) } else { value.to_owned() };
         self.push(name.into(), value.as_bytes(), shown)
     }
 
     /// Adds a component whose value is kept as a hash only.
-    pub fn add_hidden(&mut self, name: impl Into<String>, value: impl AsRef<[u8]>) -> &mut Self {
+    pub(crate) fn add_hidden(&mut self, name: impl Into<String>, value: impl AsRef<[u8]>) -> &mut Self {
         let value = value.as_ref();
         self.push(name.into(), value, hash_text(value))
     }
 
     /// Adds the layers of a root file system.
-    pub fn add_layers(&mut self, name: impl Into<String>, layers: impl IntoIterator<Item = LayerId>) -> &mut Self {
+    pub(crate) fn add_layers(
+        &mut self,
+        name: impl Into<String>,
+        layers: impl IntoIterator<Item = LayerId>,
+    ) -> &mut Self {
         let mut hasher = blake3::Hasher::new();
         for layer in layers {
             hasher.update(&layer.0);
@@ -56,7 +60,7 @@ impl KeyBuilder {
     }
 
     /// Ends the key.
-    pub fn finish(self) -> StepKey {
+    pub(crate) fn finish(self) -> StepKey {
         StepKey { hash: *self.hasher.finalize().as_bytes(), parts: self.parts }
     }
 

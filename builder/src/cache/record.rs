@@ -19,44 +19,44 @@ const COMPARED: usize = 8;
 
 /// The result of a step, kept under its key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
+pub(crate) struct Record {
     /// The version of this form.
-    pub version: u32,
+    pub(crate) version: u32,
     /// The layer that the step made.
-    pub layer: LayerId,
+    pub(crate) layer: LayerId,
     /// When it was made, in seconds since 1970: history entries of a hit show it.
-    pub created: i64,
+    pub(crate) created: i64,
     /// How long the step worked, in milliseconds.
-    pub took_ms: u64,
+    pub(crate) took_ms: u64,
     /// The components of the key.
-    pub parts: Vec<(String, String)>,
+    pub(crate) parts: Vec<(String, String)>,
 }
 
 /// Looks up and keeps step results in the store.
 #[derive(Clone, Debug)]
-pub struct Results {
+pub(crate) struct Results {
     store: Arc<Store>,
 }
 
 impl Results {
     /// Makes the results of a store.
-    pub fn new(store: Arc<Store>) -> Self {
+    pub(crate) fn new(store: Arc<Store>) -> Self {
         Self { store }
     }
 
     /// The result of a key. One whose layer is gone is none.
-    pub fn find(&self, key: &StepKey) -> Result<Option<Record>> {
+    pub(crate) fn find(&self, key: &StepKey) -> Result<Option<Record>> {
         Ok(self.find_made(key)?.filter(|record| self.store.use_layer(record.layer)))
     }
 
     /// The record of a key, whether or not the store has the layer: enough for a step that works its layer out anew.
-    pub fn find_made(&self, key: &StepKey) -> Result<Option<Record>> {
+    pub(crate) fn find_made(&self, key: &StepKey) -> Result<Option<Record>> {
         let Some(bytes) = self.store.get_record(KIND, &key.hash)? else { return Ok(None) };
         Ok(serde_json::from_slice::<Record>(&bytes).ok().filter(|record| record.version == VERSION))
     }
 
     /// Keeps a result. `group` names the step in its Dockerfile, for explaining later misses.
-    pub fn keep(&self, key: &StepKey, group: &str, layer: LayerId, created: i64, took: Duration) -> Result<()> {
+    pub(crate) fn keep(&self, key: &StepKey, group: &str, layer: LayerId, created: i64, took: Duration) -> Result<()> {
         let record = Record {
             version: VERSION,
             layer,
@@ -76,7 +76,7 @@ impl Results {
     }
 
     /// Says why a key has no result.
-    pub fn explain(&self, key: &StepKey, group: &str) -> Result<String> {
+    pub(crate) fn explain(&self, key: &StepKey, group: &str) -> Result<String> {
         let earlier = self.store.recent_records(KIND, group, COMPARED)?;
         let earlier: Vec<Record> =
             earlier.iter().filter_map(|record| serde_json::from_slice(&record.bytes).ok()).collect();

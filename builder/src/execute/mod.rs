@@ -24,7 +24,7 @@ pub(crate) use mask::Masks;
 pub(crate) use session::{Report, Session, outcome_of};
 
 /// The codes of what can go wrong while steps run.
-pub fn code_tables() -> [&'static [strake_parser::codes::CodeEntry]; 2] {
+pub(crate) fn code_tables() -> [&'static [strake_parser::codes::CodeEntry]; 2] {
     [codes::TABLE, run_codes::TABLE]
 }
 
@@ -70,7 +70,7 @@ pub(crate) async fn execute(
             session: Arc::clone(session),
             graph: Arc::clone(graph),
             id: StageId(index),
-            steps: announce(session, &graph.stages[index]),
+            steps: announce(session, graph, &graph.stages[index]),
             inputs: receivers.clone(),
             permits: Arc::clone(&permits),
             on_layer: chain.contains(&StageId(index)).then(|| Arc::clone(&on_layer)),
@@ -112,10 +112,21 @@ fn target_chain(graph: &BuildGraph) -> Vec<StageId> {
     chain
 }
 
-/// Announces the steps of a stage in the names of dockerfile.md §14.
-fn announce(session: &Session, stage: &PlannedStage) -> Vec<StepId> {
-    let announced = stage.steps.iter().map(|step| {
-        session.report.announce(Some(&stage.display), step.title.clone(), Some(step.lines.first))
+/// Announces the steps of a stage in the names of dockerfile.md §14: `[build 2/5] RUN make`. The first of the stage's
+/// numbers stands for its FROM.
+fn announce(session: &Session, graph: &BuildGraph, stage: &PlannedStage) -> Vec<StepId> {
+    let mut place = String::new();
+    if session.request.platforms.len() > 1 {
+        place.push_str(&format!("{} ", stage.platform));
+    }
+    if graph.stages.len() > 1 {
+        place.push_str(&format!("{} ", stage.display));
+    }
+    let count = stage.steps.len() + 1;
+    let width = count.to_string().len();
+    let announced = stage.steps.iter().enumerate().map(|(at, step)| {
+        let name = format!("[{place}{:>width$}/{count}] {}", at + 2, step.title);
+        session.report.announce(Some(&stage.display), name, Some(step.lines.first))
     });
     announced.collect()
 }
@@ -170,7 +181,10 @@ impl StageWork {
             Op::Copy(op) => copy::copy(&work, op).await,
             Op::Workdir(op) => workdir::workdir(&work, op).await,
         };
-        let done = done.map_err(|error| self.session.locate(run_codes::STEP, step, &step.title, error));
+        let done = done.map_err(|error| {
+            let code = if matches!(error, Error::Run { .. }) { run_codes::PROCESS } else { run_codes::STEP };
+            self.session.locate(code, step, &step.title, error)
+        });
         let outcome = match &done {
             Ok(made) if made.is_cached => Outcome::Cached,
             other => outcome_of(other),

@@ -7,7 +7,7 @@ macro_rules! codes {
         $(#[doc = concat!("`", $code, "`: ", $title, ".")]
         pub(super) const $name: &str = $code;)*
         /// Every code of running, with a page about each.
-        pub static TABLE: &[CodeEntry] = &[$(CodeEntry { code: $code, title: $title, explanation: $explanation }),*];
+        pub(super) static TABLE: &[CodeEntry] = &[$(CodeEntry { code: $code, title: $title, explanation: $explanation }),*];
     };
 }
 

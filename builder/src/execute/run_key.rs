@@ -3,10 +3,10 @@
 use strake_layers::{Entry, EntryKind, ImagePath, Layer, LayerId, Rootfs};
 use strake_parser::MountSpec;
 
+use crate::Result;
 use crate::cache::{KeyBuilder, StepKey};
 use crate::plan::graph::RunOp;
 use crate::request::BuildRequest;
-use crate::Result;
 
 use super::StepWork;
 

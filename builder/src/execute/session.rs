@@ -1,6 +1,6 @@
 //! What all steps of a build share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,12 +12,12 @@ use strake_snapshotter::{Snapshotter, Store};
 use crate::cache::Results;
 use crate::events::{Event, EventSink, Outcome, StepId};
 use crate::export::Clock;
+use crate::finding::FoundIn;
 use crate::plan::graph::Step;
 use crate::request::BuildRequest;
 use crate::resolve::Resolver;
 use crate::runner::Runner;
 use crate::source::Sources;
-use crate::finding::FoundIn;
 use crate::{Error, Finding, Result};
 
 use super::mask::Masks;
@@ -48,12 +48,20 @@ pub(crate) struct Report {
     /// The names of running steps, so that a failed build can say how each of them ended.
     open: Arc<Mutex<BTreeMap<StepId, Instant>>>,
     has_made: Arc<AtomicBool>,
+    /// Warnings of lower parts that were told already: each step would repeat them.
+    told: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Report {
     /// Starts numbering.
     pub(crate) fn new(events: EventSink) -> Self {
-        Self { events, next: Arc::new(AtomicUsize::new(1)), open: Arc::default(), has_made: Arc::default() }
+        Self {
+            events,
+            next: Arc::new(AtomicUsize::new(1)),
+            open: Arc::default(),
+            has_made: Arc::default(),
+            told: Arc::default(),
+        }
     }
 
     /// Announces a step.
@@ -87,11 +95,7 @@ impl Report {
     }
 
     /// Does work as a step of its own, outside of any stage.
-    pub(crate) async fn step<T>(
-        &self,
-        name: impl Into<String>,
-        work: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
+    pub(crate) async fn step<T>(&self, name: impl Into<String>, work: impl Future<Output = Result<T>>) -> Result<T> {
         let id = self.announce(None, name.into(), None);
         self.start(id);
         let done = work.await;
@@ -112,7 +116,11 @@ impl Report {
 
     fn notice(&self, id: Option<StepId>, notice: Notice) {
         match (notice, id) {
-            (Notice::Warning(message), id) => self.events.send(Event::Warning { id, message }),
+            (Notice::Warning(message), id) => {
+                if self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(message.clone()) {
+                    self.events.send(Event::Warning { id, message });
+                }
+            }
             (Notice::Waiting(what), id) => {
                 self.events.send(Event::Warning { id, message: format!("waiting for {what}") });
             }

@@ -8,7 +8,7 @@ use crate::{Error, Result};
 
 /// A document that can be annotated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub(crate) enum Place {
     /// The manifest.
     Manifest,
     /// The descriptor of the manifest.
@@ -30,11 +30,11 @@ struct Annotation {
 
 /// All annotations of an output.
 #[derive(Clone, Debug, Default)]
-pub struct Annotations(Vec<Annotation>);
+pub(crate) struct Annotations(Vec<Annotation>);
 
 impl Annotations {
     /// Reads pairs of `[type[,type]][[platform]]:key` (or `key`) and value.
-    pub fn parse<'a>(pairs: impl IntoIterator<Item = &'a (String, String)>) -> Result<Self> {
+    pub(crate) fn parse<'a>(pairs: impl IntoIterator<Item = &'a (String, String)>) -> Result<Self> {
         let mut all = Vec::new();
         for (name, value) in pairs {
             let (places, platform, key) = split(name)?;
@@ -46,15 +46,14 @@ impl Annotations {
     }
 
     /// Tells whether some belong to an index.
-    pub fn need_index(&self) -> bool {
+    pub(crate) fn need_index(&self) -> bool {
         self.0.iter().any(|one| matches!(one.place, Place::Index | Place::IndexDescriptor))
     }
 
     /// Those of a place, of all platforms and of this one.
-    pub fn of(&self, place: Place, platform: Option<&Platform>) -> BTreeMap<String, String> {
-        let fits = |one: &&Annotation| {
-            one.place == place && (one.platform.is_none() || one.platform.as_ref() == platform)
-        };
+    pub(crate) fn of(&self, place: Place, platform: Option<&Platform>) -> BTreeMap<String, String> {
+        let fits =
+            |one: &&Annotation| one.place == place && (one.platform.is_none() || one.platform.as_ref() == platform);
         self.0.iter().filter(fits).map(|one| (one.key.clone(), one.value.clone())).collect()
     }
 }

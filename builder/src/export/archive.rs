@@ -90,11 +90,8 @@ impl Ready {
         });
         // The time of the build, but for the fraction, which nobody can use.
         let time = context.epoch.unwrap_or(Timestamp { nanos: 0, ..context.request.now });
-        let image = LayoutImage {
-            descriptor: top,
-            names: names.collect::<Result<_>>()?,
-            created: Some(rfc3339(time)?),
-        };
+        let image =
+            LayoutImage { descriptor: top, names: names.collect::<Result<_>>()?, created: Some(rfc3339(time)?) };
         Ok(Self { store: Arc::clone(&context.store), image, cancel: context.cancel.clone() })
     }
 

@@ -20,7 +20,7 @@ type Cell = Arc<OnceCell<(DiffId, Descriptor)>>;
 
 /// Makes and finds the blobs of layers.
 #[derive(Debug)]
-pub struct LayerBlobs {
+pub(crate) struct LayerBlobs {
     store: Arc<Store>,
     resolver: Arc<Resolver>,
     cancel: Cancel,
@@ -30,12 +30,12 @@ pub struct LayerBlobs {
 
 impl LayerBlobs {
     /// Makes the blobs of one build. `clamp` is the latest time that entries of new layers may have.
-    pub fn new(store: Arc<Store>, resolver: Arc<Resolver>, cancel: Cancel, clamp: Option<Timestamp>) -> Self {
+    pub(crate) fn new(store: Arc<Store>, resolver: Arc<Resolver>, cancel: Cancel, clamp: Option<Timestamp>) -> Self {
         Self { store, resolver, cancel, clamp, running: Mutex::default() }
     }
 
     /// The blob of a layer: a pulled one as it is, others in the given compression.
-    pub async fn blob(&self, layer: &Arc<Layer>, compression: Compression) -> Result<(DiffId, Descriptor)> {
+    pub(crate) async fn blob(&self, layer: &Arc<Layer>, compression: Compression) -> Result<(DiffId, Descriptor)> {
         if let LayerSource::Blob { diff_id, descriptor } = layer.source() {
             return Ok((diff_id.clone(), descriptor.clone()));
         }
@@ -48,7 +48,7 @@ impl LayerBlobs {
     }
 
     /// The diff ID of a layer, without making a blob.
-    pub async fn diff_id(&self, layer: &Arc<Layer>) -> Result<DiffId> {
+    pub(crate) async fn diff_id(&self, layer: &Arc<Layer>) -> Result<DiffId> {
         if let LayerSource::Blob { diff_id, .. } = layer.source() {
             return Ok(diff_id.clone());
         }

@@ -45,7 +45,8 @@ impl Exporter for TarExporter {
         Box::pin(async move {
             let entries = flattened(context).await?;
             let (dest, cancel, epoch) = (self.dest.clone(), context.cancel.clone(), context.epoch);
-            blocking(move || to_dest(dest.as_deref(), |out| Ok(write_tar(&entries, epoch, out, &cancel).map(drop)?))).await?;
+            blocking(move || to_dest(dest.as_deref(), |out| Ok(write_tar(&entries, epoch, out, &cancel).map(drop)?)))
+                .await?;
             Ok(vec![Exported { what: "tar", dest: shown(self.dest.as_deref()), manifest: None }])
         })
     }

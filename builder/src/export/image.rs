@@ -9,49 +9,49 @@ use crate::{Error, Result};
 
 /// A built image of one platform.
 #[derive(Clone, Debug)]
-pub struct BuiltImage {
+pub(crate) struct BuiltImage {
     /// The platform.
-    pub platform: Platform,
+    pub(crate) platform: Platform,
     /// The final config.
-    pub config_bytes: Arc<[u8]>,
+    pub(crate) config_bytes: Arc<[u8]>,
     /// The layers, lowest first.
-    pub layers: Vec<Arc<Layer>>,
+    pub(crate) layers: Vec<Arc<Layer>>,
 }
 
 /// What is known when the last step has ended.
 #[derive(Debug)]
-pub struct Unfinished {
+pub(crate) struct Unfinished {
     /// The platform.
-    pub platform: Platform,
+    pub(crate) platform: Platform,
     /// The config as planned.
-    pub config: ImageConfig,
+    pub(crate) config: ImageConfig,
     /// The number of leading history entries that came with the base image.
-    pub inherited_history: usize,
+    pub(crate) inherited_history: usize,
     /// The times at which layers were made, by their position in the history.
-    pub made: BTreeMap<usize, Timestamp>,
+    pub(crate) made: BTreeMap<usize, Timestamp>,
     /// The layers, lowest first.
-    pub layers: Vec<Arc<Layer>>,
+    pub(crate) layers: Vec<Arc<Layer>>,
 }
 
 /// Times of an image.
 #[derive(Clone, Copy, Debug)]
-pub struct Clock {
+pub(crate) struct Clock {
     /// When the build began.
-    pub now: Timestamp,
+    pub(crate) now: Timestamp,
     /// The latest time that may show (dockerfile.md §17.2).
-    pub epoch: Option<Timestamp>,
+    pub(crate) epoch: Option<Timestamp>,
 }
 
 impl Clock {
     /// A time of something made by this build, as it may show.
-    pub fn shown(&self, time: Timestamp) -> Timestamp {
+    pub(crate) fn shown(&self, time: Timestamp) -> Timestamp {
         self.epoch.map_or(time, |epoch| time.min(epoch))
     }
 }
 
 impl Unfinished {
     /// Puts diff IDs and times in.
-    pub fn finish(self, diff_ids: Vec<DiffId>, clock: Clock) -> Result<BuiltImage> {
+    pub(crate) fn finish(self, diff_ids: Vec<DiffId>, clock: Clock) -> Result<BuiltImage> {
         let mut config = self.config;
         let inherited = self.inherited_history.min(config.history.len());
         let own_layers = config.history[inherited..].iter().filter(|entry| !entry.empty_layer).count();
@@ -93,7 +93,7 @@ fn balance(history: &mut Vec<History>, inherited: usize, layers: usize) -> usize
 }
 
 /// A time as image documents write it.
-pub fn rfc3339(time: Timestamp) -> Result<String> {
+pub(crate) fn rfc3339(time: Timestamp) -> Result<String> {
     let nanos = i32::try_from(time.nanos).map_err(|_| Error::internal("a time has too many nanoseconds"))?;
     let stamp = jiff::Timestamp::new(time.seconds, nanos)
         .map_err(|_| Error::user(format!("the time {} lies outside of what image documents can say", time.seconds)))?;

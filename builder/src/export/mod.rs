@@ -29,11 +29,11 @@ pub(crate) use blobs::{LayerBlobs, blocking};
 pub(crate) use image::{BuiltImage, Clock, Unfinished};
 
 /// A future whose type has no name.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What all exporters of a build share.
 #[derive(Debug)]
-pub struct ExportContext {
+pub(crate) struct ExportContext {
     pub(crate) images: Vec<BuiltImage>,
     pub(crate) blobs: Arc<LayerBlobs>,
     pub(crate) store: Arc<Store>,
@@ -48,17 +48,17 @@ pub struct ExportContext {
 
 /// What an exporter made.
 #[derive(Clone, Debug)]
-pub struct Exported {
+pub(crate) struct Exported {
     /// What it is: `oci archive`.
-    pub what: &'static str,
+    pub(crate) what: &'static str,
     /// Where it is, or its name.
-    pub dest: String,
+    pub(crate) dest: String,
     /// The manifest or index, where it has one.
-    pub manifest: Option<Descriptor>,
+    pub(crate) manifest: Option<Descriptor>,
 }
 
 /// Makes one output of the images of a build. The output appears whole or not at all (edges.md 4).
-pub trait Exporter: Send + Sync + std::fmt::Debug {
+pub(crate) trait Exporter: Send + Sync + std::fmt::Debug {
     /// What is shown while it works: `exporting to oci archive`.
     fn title(&self) -> String;
 

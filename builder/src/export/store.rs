@@ -84,8 +84,12 @@ fn parse_name(name: &str) -> Result<Reference> {
 /// Pushes layers and configs, then manifests, then what the name will mean. Layers of a base image that are not here are
 /// mounted from its repository, or fetched.
 async fn push(context: &ExportContext, name: &Reference, documents: &Documents) -> Result<()> {
-    let bases: BTreeSet<String> =
-        documents.pulled.iter().filter_map(|layer| context.resolver.repository_of(layer)).map(|r| r.to_string()).collect();
+    let bases: BTreeSet<String> = documents
+        .pulled
+        .iter()
+        .filter_map(|layer| context.resolver.repository_of(layer))
+        .map(|r| r.to_string())
+        .collect();
     let bases: Vec<Reference> = bases.iter().filter_map(|text| Reference::parse(text).ok()).collect();
     let (manifests, blobs): (Vec<Descriptor>, Vec<Descriptor>) =
         documents.below.iter().cloned().partition(|blob| MediaType::is_manifest(&blob.media_type));

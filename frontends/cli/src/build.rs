@@ -24,7 +24,7 @@ pub(crate) fn run(store: &StoreArgs, args: &BuildArgs) -> Result<ExitCode> {
     let settings = settings::make(store)?;
     let ended = runtime.block_on(async {
         let mut signals = sys::signals()?;
-        let screen = Screen::new(mode);
+        let screen = Screen::new(mode, args.explain_cache);
         let sink = screen.sink();
         let notices = NoticeSink::new(move |notice| {
             if let strake::Notice::Warning(message) = notice {

@@ -60,7 +60,9 @@ fn complain(text: &str) {
 
 fn explain(code: &str) -> anyhow::Result<ExitCode> {
     let Some(page) = strake::explain(code) else {
-        anyhow::bail!("there is no code {code:?}: codes look like E0101 and stand in brackets behind error and warning");
+        anyhow::bail!(
+            "there is no code {code:?}: codes look like E0101 and stand in brackets behind error and warning"
+        );
     };
     say(&format!("{}: {}\n\n{}", page.code, page.title, page.text));
     Ok(ExitCode::SUCCESS)

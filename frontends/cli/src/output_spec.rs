@@ -146,7 +146,8 @@ mod tests {
     #[test]
     fn oci_with_compression_and_annotations() {
         let Output::Oci { dest, tar, options } =
-            read("type=oci,dest=a.tar,compression=zstd,compression-level=9,annotation.k=v,annotation-index.i=j").unwrap()
+            read("type=oci,dest=a.tar,compression=zstd,compression-level=9,annotation.k=v,annotation-index.i=j")
+                .unwrap()
         else {
             panic!("not an oci output");
         };

@@ -30,7 +30,9 @@ pub(crate) fn make(args: &BuildArgs, scratch: &Path) -> Result<BuildRequest> {
         bail!("--load is not supported yet: use --output type=docker,dest=FILE and docker load -i FILE");
     }
     if args.push {
-        if args.tags.is_empty() && !outputs.iter().any(|o| matches!(o, Output::Image { names, .. } if !names.is_empty())) {
+        if args.tags.is_empty()
+            && !outputs.iter().any(|o| matches!(o, Output::Image { names, .. } if !names.is_empty()))
+        {
             bail!("--push needs the name to push to: add --tag REGISTRY/NAME:TAG");
         }
         match outputs.iter_mut().find(|output| matches!(output, Output::Image { .. })) {
@@ -118,7 +120,9 @@ fn inputs(args: &BuildArgs, cwd: &Path, scratch: &Path) -> Result<(ContextSource
     let dockerfile = match file {
         None => DockerfileSource::Context(None),
         Some("-") => DockerfileSource::Text { name: "Dockerfile".to_owned(), bytes: read_stdin(DOCKERFILE_LIMIT)? },
-        Some(url) if url.starts_with("http://") || url.starts_with("https://") => DockerfileSource::Remote(url.to_owned()),
+        Some(url) if url.starts_with("http://") || url.starts_with("https://") => {
+            DockerfileSource::Remote(url.to_owned())
+        }
         Some(path) if is_remote => DockerfileSource::Context(Some(path.to_owned())),
         Some(path) => DockerfileSource::File(cwd.join(path)),
     };
@@ -143,7 +147,9 @@ fn stdin_context(file: Option<&str>, scratch: &Path) -> Result<(ContextSource, D
         return Ok((ContextSource::Tar(path), DockerfileSource::Context(file.map(str::to_owned))));
     }
     if file.is_some() {
-        bail!("standard input is no tar archive, so it cannot be the context: leave -f out to build it as a Dockerfile");
+        bail!(
+            "standard input is no tar archive, so it cannot be the context: leave -f out to build it as a Dockerfile"
+        );
     }
     let mut bytes = Vec::new();
     spooled.seek(std::io::SeekFrom::Start(0))?;
@@ -218,7 +224,9 @@ fn secret(text: &str, cwd: &Path) -> Result<Secret> {
         }
     };
     let value = match (fields.get("type").map(String::as_str), fields.get("src"), fields.get("env")) {
-        (Some(kind), ..) if kind != "file" && kind != "env" => bail!("--secret {text}: unknown type {kind:?}: file or env"),
+        (Some(kind), ..) if kind != "file" && kind != "env" => {
+            bail!("--secret {text}: unknown type {kind:?}: file or env")
+        }
         (_, Some(_), Some(_)) => bail!("--secret {text}: src= and env= exclude each other"),
         (Some("env"), Some(name), None) | (_, None, Some(name)) => from_env(name)?,
         (_, Some(path), None) => from_file(path)?,

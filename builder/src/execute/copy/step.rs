@@ -143,7 +143,8 @@ pub(in crate::execute) fn keep(
     }
     explainable(&mut key, layer.entries().map_or(&[], |entries| entries));
     let miss = session.results.explain(&key, &group)?;
-    let at = session.clock.now;
+    // Records keep whole seconds, and a hit must show the time of the miss.
+    let at = strake_layers::Timestamp::from_seconds(session.clock.now.seconds);
     session.results.keep(&key, &group, LayerId(layer.id().0), at.seconds, std::time::Duration::ZERO)?;
     Ok(Made { layer, at, is_cached: false, miss: Some(miss) })
 }

@@ -6,9 +6,9 @@ use strake_layers::{ImagePath, Layer, LayerId, Rootfs};
 use strake_parser::{BindMount, MountSpec};
 
 use super::{MOUNT, user_error};
-use crate::execute::run_key::content_id;
-use crate::execute::copy::{CopyInput, copy_entries};
 use crate::execute::StepWork;
+use crate::execute::copy::{CopyInput, copy_entries};
+use crate::execute::run_key::content_id;
 use crate::export::blocking;
 use crate::plan::graph::{CopyFrom, CopyOp, RunMount, RunOp, Source, SourceKind};
 use crate::{Error, Result};
@@ -76,7 +76,8 @@ async fn seed(work: &StepWork<'_>, mount: &RunMount, from: &CopyFrom, source: Op
     }
     let layers = work.layers_of(from)?;
     let rootfs = Arc::new(work.session.rootfs(&layers).await?);
-    let wanted = ImagePath::clean(source).map_err(|error| fault(format!("source {source:?}: {error}"), "name another path"))?;
+    let wanted =
+        ImagePath::clean(source).map_err(|error| fault(format!("source {source:?}: {error}"), "name another path"))?;
     let path = rootfs.resolve(&wanted)?;
     if !path.is_root() && rootfs.lookup(&path).is_none() {
         return Err(fault(format!("{wanted}: not found in what the mount reads from"), "check `from` and `source`"));

@@ -6,7 +6,6 @@ use std::time::Instant;
 use serde::Serialize;
 use strake::Event;
 
-
 /// JSON lines.
 pub(crate) struct Json {
     began: Instant,

@@ -39,12 +39,16 @@ impl Display {
 
 /// A display that events can be sent to.
 #[derive(Clone)]
-pub(crate) struct Screen(Arc<Mutex<Display>>);
+pub(crate) struct Screen {
+    display: Arc<Mutex<Display>>,
+    explains_misses: bool,
+}
 
 impl Screen {
-    /// Chooses the display.
-    pub(crate) fn new(mode: ProgressMode) -> Self {
-        let interactive = std::io::stderr().is_terminal() && std::env::var_os("TERM").is_some_and(|term| term != "dumb");
+    /// Chooses the display. Text displays say why steps missed the cache only when they are asked to.
+    pub(crate) fn new(mode: ProgressMode, explain_cache: bool) -> Self {
+        let interactive =
+            std::io::stderr().is_terminal() && std::env::var_os("TERM").is_some_and(|term| term != "dumb");
         let display = match mode {
             ProgressMode::Tty => Display::Tree(Box::new(tree::Tree::new())),
             ProgressMode::Auto if interactive => Display::Tree(Box::new(tree::Tree::new())),
@@ -52,17 +56,25 @@ impl Screen {
             ProgressMode::Json | ProgressMode::Rawjson => Display::Json(json::Json::new()),
             ProgressMode::Quiet | ProgressMode::None => Display::Silent,
         };
-        Self(Arc::new(Mutex::new(display)))
+        let explains_misses = explain_cache || matches!(display, Display::Json(_));
+        Self { display: Arc::new(Mutex::new(display)), explains_misses }
     }
 
     /// The sink that the build reports to.
     pub(crate) fn sink(&self) -> EventSink {
-        let screen = Arc::clone(&self.0);
-        EventSink::new(move |event| screen.lock().unwrap_or_else(PoisonError::into_inner).show(&event))
+        let (display, explains_misses) = (Arc::clone(&self.display), self.explains_misses);
+        EventSink::new(move |mut event| {
+            if let Event::Finished { miss, .. } = &mut event
+                && !explains_misses
+            {
+                *miss = None;
+            }
+            display.lock().unwrap_or_else(PoisonError::into_inner).show(&event);
+        })
     }
 
     /// Leaves the terminal as it was.
     pub(crate) fn finish(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).finish();
+        self.display.lock().unwrap_or_else(PoisonError::into_inner).finish();
     }
 }
