@@ -48,9 +48,9 @@ fn decode(bytes: &[u8], source: &dyn Fn(&ImagePath, u64, Option<u64>) -> Content
     let count = usize::try_from(decoder.number()?).ok()?;
     // Every entry has more than 8 bytes; so a forged count cannot ask for more memory than the bytes are worth.
     let mut entries: Vec<Entry> = Vec::with_capacity(count.min(body.len() / 8));
+    let root = ImagePath::root();
     for _ in 0..count {
-        let previous = entries.last().map_or(&b""[..], |entry| entry.path.as_bytes());
-        let entry = decoder.entry(previous)?;
+        let entry = decoder.entry(entries.last().map_or(&root, |entry| &entry.path))?;
         entries.push(entry);
     }
     decoder.left.is_empty().then_some(entries)
@@ -219,11 +219,10 @@ impl<'a> Decoder<'a> {
         self.take(length)
     }
 
-    fn entry(&mut self, previous: &[u8]) -> Option<Entry> {
+    fn entry(&mut self, previous: &ImagePath) -> Option<Entry> {
         let tag = self.byte()?;
         let shared = usize::try_from(self.number()?).ok()?;
-        let rest = self.bytes()?;
-        let path = ImagePath::from_clean([previous.get(..shared)?, rest].concat())?;
+        let path = previous.from_shared(shared, self.bytes()?)?;
         let mut meta = Metadata { mode: self.small()?, uid: self.small()?, gid: self.small()?, ..Metadata::default() };
         let seconds = self.number()?;
         meta.mtime.seconds = (seconds >> 1).cast_signed() ^ -(seconds & 1).cast_signed();
@@ -246,7 +245,7 @@ impl<'a> Decoder<'a> {
             tag::DIRECTORY => EntryKind::Directory { opaque: tag & tag::FIRST != 0, implicit: tag & tag::SECOND != 0 },
             tag::FILE => EntryKind::File(self.content(tag, &path)?),
             tag::SYMLINK => EntryKind::Symlink(self.bytes()?.into()),
-            tag::HARD_LINK => EntryKind::HardLink(ImagePath::from_clean(self.bytes()?.to_vec())?),
+            tag::HARD_LINK => EntryKind::HardLink(ImagePath::root().from_shared(0, self.bytes()?)?),
             tag::CHAR_DEVICE => EntryKind::CharDevice(self.device()?),
             tag::BLOCK_DEVICE => EntryKind::BlockDevice(self.device()?),
             tag::FIFO => EntryKind::Fifo,

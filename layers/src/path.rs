@@ -67,12 +67,16 @@ impl ImagePath {
         Ok(Self(joined.into()))
     }
 
-    /// Takes bytes that are a clean path already; `None` where they are not. Cheaper than [`ImagePath::parse`].
-    pub(crate) fn from_clean(path: Vec<u8>) -> Option<Self> {
+    /// Joins the first `shared` bytes of this path with bytes that make it a clean path again; `None` where they do
+    /// not. Cheaper than [`ImagePath::parse`].
+    pub(crate) fn from_shared(&self, shared: usize, rest: &[u8]) -> Option<Self> {
+        let path = [self.0.get(..shared)?, rest].concat();
+        // What lies before the component that is cut is known to be clean.
+        let start = self.0[..shared].iter().rposition(|&b| b == b'/').map_or(0, |i| i + 1);
         let is_clean = path.len() <= 4096
-            && !path.contains(&0)
+            && !rest.contains(&0)
             && (path.is_empty()
-                || path.split(|&b| b == b'/').all(|part| part.len() <= 255 && !matches!(part, b"" | b"." | b"..")));
+                || path[start..].split(|&b| b == b'/').all(|p| p.len() <= 255 && !matches!(p, b"" | b"." | b"..")));
         is_clean.then(|| Self(path.into()))
     }
 
