@@ -56,7 +56,7 @@ pub struct Built {
 
 impl Builder {
     /// Opens the store and finds out what this machine can do.
-    pub fn open(settings: Settings, notices: NoticeSink) -> Result<Self> {
+    pub fn open(settings: Settings, notices: &NoticeSink) -> Result<Self> {
         let options = StoreOptions { notices: notices.clone(), durability: settings.durability, ..Default::default() };
         let store = Arc::new(Store::open(&settings.root, options)?);
         let snapshotter: Arc<dyn Snapshotter> = match OverlaySnapshotter::new(Arc::clone(&store)) {

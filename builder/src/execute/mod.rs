@@ -117,10 +117,11 @@ fn target_chain(graph: &BuildGraph) -> Vec<StageId> {
 fn announce(session: &Session, graph: &BuildGraph, stage: &PlannedStage) -> Vec<StepId> {
     let mut place = String::new();
     if session.request.platforms.len() > 1 {
-        place.push_str(&format!("{} ", stage.platform));
+        place = format!("{} ", stage.platform);
     }
     if graph.stages.len() > 1 {
-        place.push_str(&format!("{} ", stage.display));
+        place.push_str(&stage.display);
+        place.push(' ');
     }
     let count = stage.steps.len() + 1;
     let width = count.to_string().len();

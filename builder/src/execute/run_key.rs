@@ -85,7 +85,7 @@ fn hash(bytes: &[u8]) -> String {
 /// The identity of what lies at and below a path: of the layers where some file's content is not hashed, else of names,
 /// attributes and contents; times never count.
 pub(super) fn content_id(layers: &[std::sync::Arc<Layer>], rootfs: &Rootfs, path: &ImagePath) -> Result<LayerId> {
-    let found: Vec<Entry> = rootfs.walk(path).into_iter().cloned().collect();
+    let found: Vec<Entry> = rootfs.walk(path).cloned().collect();
     let is_hashed = |entry: &Entry| !matches!(&entry.kind, EntryKind::File(file) if file.hash.is_none());
     if found.iter().all(is_hashed) {
         let below = found.into_iter().map(|mut entry| {

@@ -114,12 +114,14 @@ impl Report {
         NoticeSink::new(move |notice| report.notice(id, notice))
     }
 
+    fn is_new(&self, message: &str) -> bool {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(message.to_owned())
+    }
+
     fn notice(&self, id: Option<StepId>, notice: Notice) {
         match (notice, id) {
-            (Notice::Warning(message), id) => {
-                if self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(message.clone()) {
-                    self.events.send(Event::Warning { id, message });
-                }
+            (Notice::Warning(message), id) if self.is_new(&message) => {
+                self.events.send(Event::Warning { id, message });
             }
             (Notice::Waiting(what), id) => {
                 self.events.send(Event::Warning { id, message: format!("waiting for {what}") });

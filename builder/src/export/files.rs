@@ -68,7 +68,7 @@ pub(super) fn to_dest(dest: Option<&Path>, write: impl FnOnce(&mut dyn Write) ->
         None => {
             let mut out = std::io::stdout().lock();
             write(&mut out)?;
-            out.flush().map_err(|error| super::output_error(&stdout_name(), error))
+            out.flush().map_err(|error| super::output_error(&stdout_name(), &error))
         }
     }
 }

@@ -116,6 +116,6 @@ fn stdout_name() -> String {
 }
 
 /// Turns the failure of an output into an error that names it.
-fn output_error(dest: &str, error: std::io::Error) -> Error {
+fn output_error(dest: &str, error: &std::io::Error) -> Error {
     Error::environment(format!("cannot write {dest}: {error}"))
 }

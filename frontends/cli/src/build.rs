@@ -31,7 +31,7 @@ pub(crate) fn run(store: &StoreArgs, args: &BuildArgs) -> Result<ExitCode> {
                 sink.send(strake::Event::Warning { id: None, message });
             }
         });
-        let engine = Engine::open_with(settings, notices)?;
+        let engine = Engine::open_with(settings, &notices)?;
         let build = engine.build(request, screen.sink());
         let cancel = build.cancel();
         let mut signal = None;

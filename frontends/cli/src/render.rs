@@ -3,6 +3,8 @@
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use strake::{Error, ErrorKind, Finding};
 
+use crate::progress::harmless;
+
 /// Longer lines of an error are cut in the middle (edges.md 15).
 const LONGEST_LINE: usize = 4096;
 
@@ -36,46 +38,52 @@ pub(crate) fn finding(finding: &Finding, colour: bool) -> String {
 
 /// Everything about an error: findings with excerpts, the log's end of a failed RUN, causes, help.
 pub(crate) fn error(error: &Error, colour: bool) -> String {
-    let mut out = String::new();
     match error {
         Error::Dockerfile(findings) => {
-            for one in findings.iter().filter(|one| one.diagnostic.is_error()) {
-                out.push_str(&finding(one, colour));
-            }
+            findings.iter().filter(|one| one.diagnostic.is_error()).map(|one| finding(one, colour)).collect()
         }
-        Error::Step { finding: place, step, source } => {
-            if let Some(Error::Run { tail, .. }) = source.as_deref()
-                && !tail.is_empty()
-            {
-                out.push_str(&format!("------\n > {step}:\n"));
-                for line in tail {
-                    out.push_str(&format!("{}\n", shortened(line)));
-                }
-                out.push_str("------\n");
-            }
-            out.push_str(&finding(place, colour));
-            if let Some(help) = source.as_ref().and_then(|source| source.help())
-                && place.diagnostic.help.is_none()
-            {
-                out.push_str(&format!("help: {help}\n"));
-            }
-        }
-        other => {
-            out.push_str(&format!("error: {}\n", shortened(&other.to_string())));
-            let mut cause = std::error::Error::source(other);
-            while let Some(below) = cause {
-                out.push_str(&format!("  caused by: {}\n", shortened(&below.to_string())));
-                cause = below.source();
-            }
-            if let Some(help) = other.help() {
-                out.push_str(&format!("help: {help}\n"));
-            }
-            if other.kind() == ErrorKind::Internal {
-                out.push_str("help: this is a bug of strake: please report it with the Dockerfile and this output\n");
-            }
-        }
+        Error::Step { finding: place, step, source } => step_error(place, step, source.as_deref(), colour),
+        other => other_error(other),
     }
-    out
+}
+
+fn step_error(place: &Finding, step: &str, source: Option<&Error>, colour: bool) -> String {
+    let mut lines = Vec::new();
+    if let Some(Error::Run { tail, .. }) = source
+        && !tail.is_empty()
+    {
+        lines.push(format!("------\n > {step}:"));
+        lines.extend(tail.iter().map(|line| shortened(&harmless(line.as_bytes()))));
+        lines.push("------".to_owned());
+    }
+    lines.push(finding(place, colour).trim_end().to_owned());
+    if place.diagnostic.help.is_none()
+        && let Some(help) = source.and_then(Error::help)
+    {
+        lines.push(format!("help: {help}"));
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+fn other_error(error: &Error) -> String {
+    let mut lines = vec![format!("error: {}", shortened(&error.to_string()))];
+    let mut cause = std::error::Error::source(error);
+    while let Some(below) = cause {
+        // A message that already ends in its cause needs it no second time.
+        if !error.to_string().contains(&below.to_string()) {
+            lines.push(format!("  caused by: {}", shortened(&below.to_string())));
+        }
+        cause = below.source();
+    }
+    if let Some(help) = error.help() {
+        lines.push(format!("help: {help}"));
+    }
+    if error.kind() == ErrorKind::Internal {
+        lines.push("help: this is a bug of strake: please report it with the Dockerfile and this output".to_owned());
+    }
+    lines.push(String::new());
+    lines.join("\n")
 }
 
 /// Cuts a long line in the middle.

@@ -18,11 +18,11 @@ pub struct Engine {
 impl Engine {
     /// Opens the store, making it where there is none.
     pub fn open(settings: Settings) -> Result<Self> {
-        Self::open_with(settings, NoticeSink::silent())
+        Self::open_with(settings, &NoticeSink::silent())
     }
 
     /// Opens the store; what is noticed on the way goes to `notices`.
-    pub fn open_with(settings: Settings, notices: NoticeSink) -> Result<Self> {
+    pub fn open_with(settings: Settings, notices: &NoticeSink) -> Result<Self> {
         Ok(Self { builder: Arc::new(Builder::open(settings, notices)?) })
     }
 

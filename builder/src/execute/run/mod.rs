@@ -82,8 +82,8 @@ async fn execute(work: &StepWork<'_>, op: &RunOp, binds: Binds) -> Result<Layer>
         let outcome = run_over(&session, &trees, &rootfs, prepared, &io);
         io.finish();
         match outcome? {
-            Ran::Layer(layer) => Ok(layer),
-            Ran::Failed(exit) => Err(failed(&session, command, &exit, io.tail())),
+            Ran::Layer(layer) => Ok(*layer),
+            Ran::Failed(exit) => Err(failed(&session, &command, &exit, io.tail())),
         }
     })
     .await
@@ -104,7 +104,7 @@ pub(super) fn materialise(session: &Session, layers: &[Arc<Layer>]) -> Result<Ve
 }
 
 enum Ran {
-    Layer(Layer),
+    Layer(Box<Layer>),
     Failed(Exit),
 }
 
@@ -145,7 +145,7 @@ fn run_over(session: &Session, trees: &[Tree], rootfs: &Arc<Rootfs>, prepared: P
     let layer = active.commit()?;
     drop(parts.guards);
     debug_assert!(matches!(layer.source(), LayerSource::Upper), "a RUN makes an upper layer");
-    Ok(Ran::Layer(layer))
+    Ok(Ran::Layer(Box::new(layer)))
 }
 
 /// Where the sandbox itself mounts (linux.md §1.3).
@@ -159,7 +159,7 @@ fn system_targets() -> impl Iterator<Item = MountTarget> {
 }
 
 /// The error of a process that failed.
-fn failed(session: &Session, command: String, exit: &Exit, tail: Vec<String>) -> Error {
+fn failed(session: &Session, command: &str, exit: &Exit, tail: Vec<String>) -> Error {
     let how = match exit.signal {
         Some(signal) if exit.oom => format!("killed by signal {signal}: out of memory"),
         Some(signal) => format!("exit code: {} (killed by signal {signal})", exit.code),
