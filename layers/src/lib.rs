@@ -44,6 +44,7 @@ mod rootfs;
 mod sys;
 mod tar;
 mod time;
+pub mod windows;
 
 pub use archive::Archive;
 pub use blob_store::{BlobStore, BlobWriter};

@@ -1,4 +1,5 @@
 use super::Rootfs;
+use crate::windows::fold_case;
 use crate::{Entry, EntryKind, Error, ImagePath, Result};
 
 /// Links that one path may lead through (the kernel's limit, path_resolution(7)).
@@ -88,18 +89,6 @@ impl Rootfs {
             children.into_iter().find(|child| child.path.file_name().is_some_and(|n| fold_case(n) == wanted))?;
         Some(child.path.clone())
     }
-}
-
-/// Simple case folding, as NTFS compares names: each character by its single upper-case form.
-fn fold_case(name: &[u8]) -> String {
-    let fold = |c: char| {
-        let mut upper = c.to_uppercase();
-        match (upper.next(), upper.next()) {
-            (Some(single), None) => single,
-            _ => c,
-        }
-    };
-    String::from_utf8_lossy(name).chars().map(fold).collect()
 }
 
 #[cfg(test)]
