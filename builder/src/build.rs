@@ -38,7 +38,7 @@ pub struct Builder {
     settings: Settings,
     store: Arc<Store>,
     snapshotter: Arc<dyn Snapshotter>,
-    runner: Arc<dyn Runner>,
+    runner: Arc<LinuxRunner>,
 }
 
 /// What a build made.
@@ -64,16 +64,18 @@ impl Builder {
             // What is missing for overlay mounts is told by `doctor`, and by the runner where a RUN needs more.
             Err(_) => Arc::new(CopySnapshotter::new(Arc::clone(&store))),
         };
-        let runner: Arc<dyn Runner> = Arc::new(LinuxRunner::new(LinuxOptions::default())?);
+        let runner = Arc::new(LinuxRunner::new(LinuxOptions::default())?);
         Ok(Self { settings, store, snapshotter, runner })
     }
 
-    /// What this machine can do, a line for each fact.
-    pub fn doctor(&self) -> Vec<(String, String)> {
-        vec![
-            ("store".to_owned(), self.store.root().display().to_string()),
-            ("snapshots".to_owned(), self.snapshotter.name().to_owned()),
-        ]
+    /// What this machine can do, a name and a text for each fact.
+    pub fn doctor(&self) -> Vec<(&'static str, String)> {
+        let mut facts = vec![
+            ("store", self.store.root().display().to_string()),
+            ("snapshots", format!("by {}", self.snapshotter.name())),
+        ];
+        facts.extend(self.runner.probe().lines());
+        facts
     }
 
     /// The store.
@@ -89,7 +91,7 @@ impl Builder {
         let phases = Phases {
             store: &self.store,
             snapshotter: &self.snapshotter,
-            runner: &self.runner,
+            runner: Arc::clone(&self.runner) as Arc<dyn Runner>,
             request: Arc::new(request),
             resolver: Arc::new(Resolver::new(Arc::clone(&client), Arc::clone(&self.store), cancel.clone())),
             client,
@@ -113,7 +115,7 @@ impl Builder {
 struct Phases<'a> {
     store: &'a Arc<Store>,
     snapshotter: &'a Arc<dyn Snapshotter>,
-    runner: &'a Arc<dyn Runner>,
+    runner: Arc<dyn Runner>,
     request: Arc<BuildRequest>,
     resolver: Arc<Resolver>,
     client: Arc<strake_registry::Client>,
@@ -179,6 +181,10 @@ impl Phases<'_> {
             cancel: self.cancel.clone(),
         };
         let built = export::export_all(&context).await?;
+        if self.request.outputs.is_empty() {
+            let message = "no output was asked for: the result is in the cache only; name it by --tag, or write it by --output";
+            self.report.send(Event::Warning { id: None, message: message.to_owned() });
+        }
         if self.report.has_made_anything() {
             self.store.sync()?;
         }
@@ -259,7 +265,7 @@ impl Phases<'_> {
             request: Arc::clone(&self.request),
             store: Arc::clone(self.store),
             snapshotter: Arc::clone(self.snapshotter),
-            runner: Arc::clone(self.runner),
+            runner: Arc::clone(&self.runner),
             resolver: Arc::clone(&self.resolver),
             results: Results::new(Arc::clone(self.store)),
             sources: Arc::clone(sources),

@@ -48,8 +48,8 @@ impl Engine {
         Ok(self.builder.store().prune(options)?)
     }
 
-    /// What this machine can do, a line for each fact.
-    pub fn doctor(&self) -> Vec<(String, String)> {
+    /// What this machine can do, a name and a text for each fact.
+    pub fn doctor(&self) -> Vec<(&'static str, String)> {
         self.builder.doctor()
     }
 }

@@ -24,5 +24,9 @@ pub fn explain(code: &str) -> Option<Explanation> {
     if let Some(entry) = entry {
         return Some(entry.into());
     }
-    strake_parser::codes::find(code).map(Explanation::from)
+    let rule = strake_parser::Rule::from_name(code).or_else(|| strake_parser::Rule::from_code(code));
+    if let Some(rule) = rule {
+        return Some(Explanation { code: rule.code(), title: rule.name(), text: rule.description() });
+    }
+    strake_parser::codes::find(&code.to_uppercase()).map(Explanation::from)
 }

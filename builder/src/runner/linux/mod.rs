@@ -120,3 +120,29 @@ pub struct HostFacts {
     /// Architectures whose programs run here, the host's own first, in Go's names.
     pub architectures: Vec<String>,
 }
+
+impl HostFacts {
+    /// The facts for people: a name and a text each.
+    pub fn lines(&self) -> Vec<(&'static str, String)> {
+        let yes_no = |is_so: bool| if is_so { "yes" } else { "no" }.to_owned();
+        let cgroups = match self.cgroups {
+            Hierarchy::None => "none",
+            Hierarchy::V1 => "v1",
+            Hierarchy::Hybrid => "v1 and v2",
+            Hierarchy::V2 => "v2",
+        };
+        let rung = match &self.rung_reason {
+            Some(reason) => format!("{} ({reason})", self.rung.name()),
+            None => self.rung.name().to_owned(),
+        };
+        vec![
+            ("isolation of RUN", rung),
+            ("user namespaces", yes_no(self.user_namespaces)),
+            ("overlay mounts", yes_no(self.overlay)),
+            ("cgroups", format!("{cgroups}{}", if self.cgroup_leaves { ", one for each step" } else { "" })),
+            ("seccomp", yes_no(self.seccomp)),
+            ("network of RUN", self.no_bridge.clone().map_or("a bridge".to_owned(), |why| format!("the host's: {why}"))),
+            ("architectures", self.architectures.join(", ")),
+        ]
+    }
+}
