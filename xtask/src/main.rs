@@ -10,6 +10,7 @@ mod packages;
 mod platform_code;
 mod run;
 mod tests;
+mod windows;
 
 use std::process::ExitCode;
 
@@ -49,6 +50,7 @@ fn dispatch(task: &str, rest: &[String]) -> Result<bool> {
         "test" => tests::run_all(),
         "ci" => ci::run_all(),
         "check-layering" => layering::check(),
+        "windows" => windows::run(),
         "conformance" => Ok(conformance::run(rest)?.is_green()),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");

@@ -98,10 +98,15 @@ impl std::fmt::Display for Tally {
 /// Runs `cargo test` and adds up its result lines. A line `skipped: …` that a test prints is counted as one skipped
 /// test, since the test itself then reports success without having looked at anything.
 pub(crate) fn cargo_test(command: &mut Command) -> Result<Tally> {
+    Ok(cargo_test_with_reasons(command)?.0)
+}
+
+/// The same; gives the reasons of the skipped tests, too.
+pub(crate) fn cargo_test_with_reasons(command: &mut Command) -> Result<(Tally, Vec<String>)> {
     eprintln!("$ {}", shown(command));
     let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot run {}", shown(command)))?;
     let mut tally = Tally::default();
-    let mut hidden_skips = 0;
+    let mut skips = Vec::new();
     if let Some(stdout) = child.stdout.take() {
         for line in BufReader::new(stdout).lines() {
             let line = line?;
@@ -110,20 +115,19 @@ pub(crate) fn cargo_test(command: &mut Command) -> Result<Tally> {
                 tally.failed += number_before(result, " failed");
                 tally.skipped += number_before(result, " ignored");
             } else {
-                if line.starts_with("skipped: ") {
-                    hidden_skips += 1;
-                }
+                skips.extend(line.strip_prefix("skipped: ").map(|reason| reason.trim_end().to_owned()));
                 println!("{line}");
             }
         }
     }
+    let hidden_skips = skips.len() as u64;
     tally.skipped += hidden_skips;
     tally.passed = tally.passed.saturating_sub(hidden_skips);
     if !child.wait()?.success() && tally.failed == 0 {
         // It did not compile, or a test binary died.
         tally.failed = 1;
     }
-    Ok(tally)
+    Ok((tally, skips))
 }
 
 fn number_before(text: &str, word: &str) -> u64 {
