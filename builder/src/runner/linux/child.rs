@@ -82,6 +82,8 @@ impl State<'_> {
 /// The child's whole life.
 pub(super) extern "C" fn run(program: &Program) -> ! {
     sys::set_umask(0);
+    // Opened while the host's /proc is in sight.
+    let stat = sys::open(c"/proc/self/stat", libc::O_RDONLY);
     let mut state = State { program, root: -1, stage: -1, stacked: 0 };
     let mut number = 0u16;
     let mut was_skipped = false;
@@ -106,6 +108,12 @@ pub(super) extern "C" fn run(program: &Program) -> ! {
     }
     if let Err((step, errno)) = become_user(&program.credentials) {
         fail(program, Report::NoCredentials(step, errno));
+    }
+    // From here on the step dies with strake. Had strake died before, nobody would tell.
+    if let (Ok(stat), Some(parent)) = (stat, program.parent)
+        && sys::parent_in(stat).is_ok_and(|found| found != parent)
+    {
+        sys::exit(127);
     }
     execute(program, &program.exec)
 }

@@ -14,6 +14,7 @@ mod mounts;
 mod network;
 mod plan;
 mod program;
+mod registry;
 mod rungs;
 #[cfg(target_os = "linux")]
 mod runner;
@@ -38,7 +39,7 @@ pub use runner::LinuxRunner;
 /// What the runner needs to know from outside.
 #[derive(Clone, Debug)]
 pub struct LinuxOptions {
-    /// Where leases of the step network are kept: one folder for the whole host, such as `/run/strake`, else two
+    /// Where leases of the step network and lists of running steps are kept: one folder for the whole host, such as `/run/strake`, else two
     /// stores give one address twice.
     pub runtime_dir: PathBuf,
     /// Name servers instead of the host's (`--dns`).
@@ -141,7 +142,10 @@ impl HostFacts {
             ("overlay mounts", yes_no(self.overlay)),
             ("cgroups", format!("{cgroups}{}", if self.cgroup_leaves { ", one for each step" } else { "" })),
             ("seccomp", yes_no(self.seccomp)),
-            ("network of RUN", self.no_bridge.clone().map_or("a bridge".to_owned(), |why| format!("the host's: {why}"))),
+            (
+                "network of RUN",
+                self.no_bridge.clone().map_or("a bridge".to_owned(), |why| format!("the host's: {why}")),
+            ),
             ("architectures", self.architectures.join(", ")),
         ]
     }

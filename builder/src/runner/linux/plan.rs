@@ -107,6 +107,7 @@ pub(super) fn program(process: &Process, parts: Parts) -> Result<Program> {
             env: Pointers::new(env),
             stdio: parts.stdio,
         },
+        parent: sys::own_number(),
         status: parts.status,
     })
 }

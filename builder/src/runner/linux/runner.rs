@@ -17,6 +17,7 @@ use super::mounts::{self, Offer, OwnFiles};
 use super::network::{Networks, StepNetwork, Wish};
 use super::plan::{self, NetworkPlan, Parts};
 use super::program::{DeviceNode, Op, Program};
+use super::registry::Registry;
 use super::rungs::Isolation;
 use super::spawner::{NotStarted, Spawner, Started};
 use super::wait::{self, Ended, Watch};
@@ -33,6 +34,7 @@ pub struct LinuxRunner {
     host: OnceLock<Host>,
     filter: OnceLock<Result<Arc<[libc::sock_filter]>, String>>,
     spawner: Mutex<Option<Arc<Spawner>>>,
+    registry: OnceLock<Option<Registry>>,
     support: OnceLock<Result<(), (String, String)>>,
 }
 
@@ -64,6 +66,7 @@ impl LinuxRunner {
             host: OnceLock::new(),
             filter: OnceLock::new(),
             spawner: Mutex::new(None),
+            registry: OnceLock::new(),
             support: OnceLock::new(),
         })
     }
@@ -205,6 +208,9 @@ impl LinuxRunner {
         }
         match started {
             Ok(started) => {
+                if let Some(registry) = self.registry.get_or_init(|| Registry::open(&self.options.runtime_dir)) {
+                    registry.record(started.pid);
+                }
                 for (number, errno) in &started.skipped {
                     if let Some(text) =
                         descriptions.get(usize::from(*number)).and_then(|op| failure::skipped(op, *errno))

@@ -421,6 +421,25 @@ pub(super) fn close_rest_on_exec() -> Raw {
 /// restorer on aarch64, where the last word is then not read).
 const DEFAULT_ACTION: [u64; 4] = [0; 4];
 
+/// The number of this process, as the /proc that is mounted here shows it.
+pub(super) fn own_number() -> Option<u32> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    stat.split(' ').next()?.parse().ok()
+}
+
+/// The number of the parent of the process whose `/proc/PID/stat` is open: the second field behind the name in
+/// parentheses (proc_pid_stat(5)).
+pub(super) fn parent_in(stat: RawFd) -> Raw<u32> {
+    let mut bytes = [0; 256];
+    call(libc::SYS_lseek, [arg(stat), 0, 0, 0, 0, 0])?;
+    let count = read(stat, &mut bytes)?;
+    let text = bytes.get(..count).unwrap_or_default();
+    let end = text.iter().rposition(|byte| *byte == b')').unwrap_or(0);
+    // A parenthesis, a blank, the state, a blank.
+    let digits = text.get(end + 4..).unwrap_or_default().iter().take_while(|byte| byte.is_ascii_digit());
+    Ok(digits.fold(0, |number: u32, digit| number.wrapping_mul(10).wrapping_add(u32::from(*digit - b'0'))))
+}
+
 /// Gives every signal its default action and unblocks all.
 pub(super) fn reset_signals() {
     for signal in 1..=64 {

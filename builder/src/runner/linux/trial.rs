@@ -46,6 +46,7 @@ pub(super) fn run(
             env: Pointers::new(Vec::new()),
             stdio: [null()?, null()?, null()?],
         },
+        parent: sys::own_number(),
         status: status_end,
     };
     let mut mapping = Ok(());
