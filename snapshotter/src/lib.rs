@@ -12,6 +12,26 @@
 //! - Whatever a killed process leaves has no held lock, and the next start removes it, mounts first.
 //! - A tree holds exactly what its layer's entries say; it is never written again.
 //! - Nothing below a store's directories is ever reached by following a link of an image.
+//!
+//! # Example
+//! ```no_run
+//! use std::path::Path;
+//! use std::sync::Arc;
+//!
+//! use strake_layers::{Entry, ImagePath, Layer, Metadata, Rootfs};
+//! use strake_snapshotter::{CopySnapshotter, Snapshotter, Stack, Store, StoreOptions};
+//!
+//! let store = Arc::new(Store::open(Path::new("store"), StoreOptions::default())?);
+//! let snapshotter = CopySnapshotter::new(store);
+//! let hello = Entry::inline_file(ImagePath::parse("hello").expect("a path"), Metadata::default(), *b"hello");
+//! let base = Layer::from_plan(vec![hello])?;
+//! let tree = snapshotter.materialise(&base, None)?;
+//! let rootfs = Arc::new(Rootfs::new(vec![Arc::clone(tree.entries())]));
+//! let step = snapshotter.prepare(&Stack { trees: &[tree], rootfs: &rootfs }, &[])?;
+//! // … run something in `step.mount()?` …
+//! let changes = step.commit()?;
+//! # Ok::<(), strake_snapshotter::Error>(())
+//! ```
 
 mod apply;
 mod cache_mount;

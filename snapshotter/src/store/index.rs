@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
 
 use crate::{Durability, Error, Result};
@@ -69,6 +70,8 @@ fn prepare(connection: &mut Connection, path: &Path, durability: Durability) -> 
     // In WAL mode NORMAL is safe against a crash of the process and keeps order after a loss of power.
     let synchronous = if durability == Durability::None { "OFF" } else { "NORMAL" };
     connection.pragma_update(None, "synchronous", synchronous)?;
+    // Closing must not wait for the disk; the log is folded in when it has grown.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     let mut version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version == 0 {
         connection.pragma_update(None, "journal_mode", "WAL")?;
