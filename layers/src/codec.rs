@@ -222,7 +222,7 @@ impl<'a> Decoder<'a> {
     fn entry(&mut self, previous: &ImagePath) -> Option<Entry> {
         let tag = self.byte()?;
         let shared = usize::try_from(self.number()?).ok()?;
-        let path = previous.from_shared(shared, self.bytes()?)?;
+        let path = previous.with_suffix_after(shared, self.bytes()?)?;
         let mut meta = Metadata { mode: self.small()?, uid: self.small()?, gid: self.small()?, ..Metadata::default() };
         let seconds = self.number()?;
         meta.mtime.seconds = (seconds >> 1).cast_signed() ^ -(seconds & 1).cast_signed();
@@ -245,7 +245,7 @@ impl<'a> Decoder<'a> {
             tag::DIRECTORY => EntryKind::Directory { opaque: tag & tag::FIRST != 0, implicit: tag & tag::SECOND != 0 },
             tag::FILE => EntryKind::File(self.content(tag, &path)?),
             tag::SYMLINK => EntryKind::Symlink(self.bytes()?.into()),
-            tag::HARD_LINK => EntryKind::HardLink(ImagePath::root().from_shared(0, self.bytes()?)?),
+            tag::HARD_LINK => EntryKind::HardLink(ImagePath::root().with_suffix_after(0, self.bytes()?)?),
             tag::CHAR_DEVICE => EntryKind::CharDevice(self.device()?),
             tag::BLOCK_DEVICE => EntryKind::BlockDevice(self.device()?),
             tag::FIFO => EntryKind::Fifo,

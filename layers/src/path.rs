@@ -69,7 +69,7 @@ impl ImagePath {
 
     /// Joins the first `shared` bytes of this path with bytes that make it a clean path again; `None` where they do
     /// not. Cheaper than [`ImagePath::parse`].
-    pub(crate) fn from_shared(&self, shared: usize, rest: &[u8]) -> Option<Self> {
+    pub(crate) fn with_suffix_after(&self, shared: usize, rest: &[u8]) -> Option<Self> {
         let path = [self.0.get(..shared)?, rest].concat();
         // What lies before the component that is cut is known to be clean.
         let start = self.0[..shared].iter().rposition(|&b| b == b'/').map_or(0, |i| i + 1);
