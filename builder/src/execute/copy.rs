@@ -11,7 +11,6 @@ mod emit;
 mod fault;
 mod owner;
 mod place;
-mod security;
 mod select;
 mod spread;
 pub(super) mod step;
@@ -168,10 +167,10 @@ impl<'a> Copy<'a> {
     }
 
     fn copy_download(&mut self, file: &FetchedFile, span: Span) -> Result<(), Fault> {
-        if self.input.op.add.as_ref().is_some_and(|add| add.unpack == Some(true)) {
-            if let Some(archive) = archive::open(&file.content, &file.name, self.input)? {
-                return self.unpack(&archive, span);
-            }
+        if self.input.op.add.as_ref().is_some_and(|add| add.unpack == Some(true))
+            && let Some(archive) = archive::open(&file.content, &file.name, self.input)?
+        {
+            return self.unpack(&archive, span);
         }
         let name = ImagePath::clean(&file.name)
             .map_err(|error| Fault::new(codes::DOWNLOAD, format!("{:?}: {error}", file.name)))?;
@@ -183,7 +182,7 @@ impl<'a> Copy<'a> {
     fn copy_checkout(&mut self, tree: &Tree) -> Result<(), Fault> {
         let root = tree.get(&tree.root().path)?;
         let root = root.ok_or_else(|| Fault::new(codes::NOT_FOUND, format!("{} is empty", tree.name())))?;
-        self.place_directory(tree, &root, spread::Filter::new(None, &self.input.op.exclude)?).map(|_| ())
+        self.place_directory(tree, &root, &spread::Filter::new(None, &self.input.op.exclude)?).map(|_| ())
     }
 }
 

@@ -47,9 +47,12 @@ pub(crate) struct ContextOptions {
     pub cancel: Cancel,
 }
 
+/// Names the file of a memo.
+type NameMemo = dyn Fn(&[u8; 32]) -> PathBuf + Send + Sync;
+
 /// Gives the file of a memo by the identity of its context.
 #[derive(Clone)]
-pub(crate) struct MemoFile(pub Arc<dyn Fn(&[u8; 32]) -> PathBuf + Send + Sync>);
+pub(crate) struct MemoFile(pub Arc<NameMemo>);
 
 impl std::fmt::Debug for MemoFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -178,21 +181,21 @@ impl Context {
     /// Reads all directories at and below a path, in parallel.
     pub(crate) fn load(&self, path: &ImagePath) -> Result<()> {
         let failed = Mutex::new(None);
-        rayon::scope(|scope| self.load_below(scope, path.clone(), &failed));
+        rayon::scope(|scope| self.load_below(scope, path, &failed));
         failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
     }
 
     fn load_below<'scope>(
         &'scope self,
         scope: &rayon::Scope<'scope>,
-        path: ImagePath,
+        path: &ImagePath,
         failed: &'scope Mutex<Option<Error>>,
     ) {
-        match self.children(&path) {
+        match self.children(path) {
             Ok(children) => {
                 for child in children.iter().filter(|child| child.entry.is_directory()) {
                     let path = child.entry.path.clone();
-                    scope.spawn(move |scope| self.load_below(scope, path, failed));
+                    scope.spawn(move |scope| self.load_below(scope, &path, failed));
                 }
             }
             Err(error) => {
@@ -207,10 +210,10 @@ impl Context {
 
         if let Some(memo) = &self.memo {
             entries.par_iter_mut().for_each(|entry| {
-                if let Some((path, stamp, content)) = self.own_file(entry) {
-                    if content.hash.is_none() {
-                        content.hash = memo.find(&path, &stamp);
-                    }
+                if let Some((path, stamp, content)) = self.own_file(entry)
+                    && content.hash.is_none()
+                {
+                    content.hash = memo.find(&path, &stamp);
                 }
             });
         }
@@ -228,10 +231,10 @@ impl Context {
             hash_contents(&mut unread, &self.cancel)?;
         }
         for (at, mut entry) in missing.into_iter().zip(unread) {
-            if let (Some(memo), Some((path, stamp, content))) = (&self.memo, self.own_file(&mut entry)) {
-                if let Some(hash) = &content.hash {
-                    memo.remember(&path, &stamp, hash);
-                }
+            if let (Some(memo), Some((path, stamp, content))) = (&self.memo, self.own_file(&mut entry))
+                && let Some(hash) = &content.hash
+            {
+                memo.remember(&path, &stamp, hash);
             }
             if let Some(place) = entries.get_mut(at) {
                 *place = entry;
@@ -356,3 +359,6 @@ pub(crate) fn read_small(root: &HostDir, path: &ImagePath, limit: u64) -> Result
     }
     Ok(Some(bytes))
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,14 +102,80 @@ fn look(root: &HostDir, at: &ImagePath) -> Result<Option<Seen>> {
 fn filter(entries: Vec<Entry>, ignore: &IgnoreFile) -> Vec<Entry> {
     let mut kept: Vec<Entry> = Vec::with_capacity(entries.len());
     // From the end: what is below a directory is decided before the directory.
-    for entry in entries.into_iter().rev() {
+    let whole = Rootfs::new(vec![entries.clone().into()]);
+    for mut entry in entries.into_iter().rev() {
         let is_ignored = ignore.rules.decide(entry.path.as_bytes()).ignored;
         let holds_kept = || kept.last().is_some_and(|below| below.path.starts_with(&entry.path));
         if !is_ignored || (entry.is_directory() && holds_kept()) {
+            // The file that a hard link names may be one of those left out: each name that is left is a file then.
+            if let EntryKind::HardLink(target) = &entry.kind
+                && ignore.rules.decide(target.as_bytes()).ignored
+                && let Some(file) = whole.file_entry(&entry.path)
+            {
+                entry.kind = file.kind.clone();
+            }
             kept.push(entry);
         }
     }
     kept.reverse();
-    // The file that a hard link names may be one of those left out: its content stands with the first name left.
     kept
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use strake_layers::{EntryKind, Metadata, write_tar};
+
+    use super::*;
+
+    fn entries() -> Vec<Entry> {
+        let path = |text: &str| ImagePath::clean(text).expect("a path");
+        let own = |mode| Metadata { mode, uid: 7, gid: 8, ..Metadata::default() };
+        vec![
+            Entry::directory(path("a"), own(0o755)),
+            Entry::inline_file(path("a/drop"), own(0o644), b"d".to_vec()),
+            Entry::inline_file(path("a/keep"), own(0o600), b"k".to_vec()),
+            Entry { path: path("a/link"), meta: own(0o600), kind: EntryKind::HardLink(path("a/drop")) },
+            Entry::directory(path("b"), own(0o755)),
+            Entry::inline_file(path("b/x"), own(0o644), b"x".to_vec()),
+        ]
+    }
+
+    fn archive() -> Files {
+        let mut file = tempfile::tempfile().expect("a file");
+        let mut bytes = Vec::new();
+        write_tar(&entries(), None, &mut bytes, &Cancel::new()).expect("written");
+        file.write_all(&bytes).expect("written");
+        let files = Files::archive("context.tar", file, &std::env::temp_dir(), &Cancel::new());
+        files.expect("readable").expect("an archive")
+    }
+
+    #[test]
+    fn an_archive_is_a_context_of_root() {
+        let files = archive();
+        assert_eq!(files.read("a/../a/keep", 10).expect("readable"), Some(b"k".to_vec()));
+        assert_eq!(files.read("none", 10).expect("readable"), None);
+        let Files::Entries(rootfs) = &files else { panic!("it is no folder") };
+        assert!(rootfs.flatten().iter().all(|entry| (entry.meta.uid, entry.meta.gid) == (0, 0)));
+    }
+
+    #[test]
+    fn the_ignore_file_of_an_archive_holds() {
+        let Files::Entries(rootfs) = archive() else { panic!("it is no folder") };
+        let ignore = IgnoreFile::parse(".dockerignore", b"*\n!a/keep\n!a/link\n").expect("rules");
+        let kept = Rootfs::new(vec![filter(rootfs.flatten(), &ignore).into()]).flatten();
+        let names: Vec<String> = kept.iter().map(|entry| entry.path.to_string()).collect();
+        assert_eq!(names, ["/a", "/a/keep", "/a/link"]);
+        let link = kept.last().expect("there");
+        assert!(matches!(&link.kind, EntryKind::File(content) if content.size == 1), "{link:?}");
+    }
+
+    #[test]
+    fn text_is_no_archive() {
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(b"FROM scratch\n").expect("written");
+        let files = Files::archive("x", file, &std::env::temp_dir(), &Cancel::new()).expect("readable");
+        assert!(files.is_none());
+    }
 }

@@ -202,10 +202,10 @@ impl Git<'_> {
     /// Compares a commit with what was asked for.
     fn check(&self, commit: &str) -> Result<()> {
         let remote = shown(&self.wanted.remote);
-        if let Some(name) = self.wanted.reference.as_deref().filter(|name| is_commit(name)) {
-            if !commit.eq_ignore_ascii_case(name) {
-                return Err(Error::user(format!("{remote} gave commit {commit} for {name}")));
-            }
+        if let Some(name) = self.wanted.reference.as_deref().filter(|name| is_commit(name))
+            && !commit.eq_ignore_ascii_case(name)
+        {
+            return Err(Error::user(format!("{remote} gave commit {commit} for {name}")));
         }
         match &self.wanted.checksum {
             Some(sum) if !commit.starts_with(&sum.to_ascii_lowercase()) => Err(Error::user(format!(
@@ -365,3 +365,6 @@ fn remove_git_dirs(folder: &Path) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

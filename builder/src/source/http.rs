@@ -64,15 +64,15 @@ pub(super) async fn fetch(
     client: &Client,
     store: &Store,
 ) -> Result<Page> {
-    let wanted = checksum.map(|text| text.parse::<Digest>()).transpose();
+    let wanted = checksum.map(str::parse::<Digest>).transpose();
     let wanted = wanted.map_err(|error| Error::user(format!("checksum of {}: {error}", shown(url))))?;
     let key = *blake3::hash(url.as_bytes()).as_bytes();
     let known = store.get_record(KIND, &key)?.and_then(|bytes| serde_json::from_slice::<Known>(&bytes).ok());
     let known = known.filter(|known| known.version == VERSION && store.use_blob(&known.digest));
-    if let (Some(known), Some(wanted)) = (&known, &wanted) {
-        if known.digest == *wanted {
-            return page(known, store);
-        }
+    if let (Some(known), Some(wanted)) = (&known, &wanted)
+        && known.digest == *wanted
+    {
+        return page(known, store);
     }
     let validators =
         known.as_ref().map(|known| Validators { etag: known.etag.clone(), last_modified: known.last_modified.clone() });

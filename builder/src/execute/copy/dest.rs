@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use strake_layers::windows::fold_case;
 use strake_layers::{Entry, EntryKind, ImagePath, Metadata, Rootfs, Timestamp};
 
 use crate::Result;
@@ -24,7 +25,7 @@ pub(super) struct Dest<'a> {
     /// Paths at and below which the state below is gone.
     cut: BTreeSet<ImagePath>,
     /// On Windows: the folded path of each node.
-    folded: BTreeMap<Vec<u8>, ImagePath>,
+    folded: BTreeMap<String, ImagePath>,
     /// The directory that was asked about last, and whether the state below has it.
     last_above: RefCell<Option<(ImagePath, bool)>>,
     /// The names of each file that has several.
@@ -125,7 +126,7 @@ impl<'a> Dest<'a> {
             next.extend_from_slice(name);
             // Joining two clean paths gives a clean path; what would be too long is refused when it is written.
             let Ok(next) = ImagePath::parse(next) else { return path.clone() };
-            done = match self.folded.get(&fold(&next)) {
+            done = match self.folded.get(&fold_case(next.as_bytes())) {
                 Some(known) => known.clone(),
                 None => self.below(&next).map_or(next, |entry| entry.path.clone()),
             };
@@ -199,7 +200,7 @@ impl<'a> Dest<'a> {
             self.cut.insert(path.clone());
         }
         if self.root.is_windows {
-            self.folded.insert(fold(&path), path.clone());
+            self.folded.insert(fold_case(path.as_bytes()), path.clone());
         }
         if let Some(names) = node.group.and_then(|group| self.groups.get_mut(group)) {
             names.insert(path.clone());
@@ -233,7 +234,7 @@ impl<'a> Dest<'a> {
             .cloned()
             .collect();
         for path in inside {
-            self.folded.remove(&fold(&path));
+            self.folded.remove(&fold_case(path.as_bytes()));
             self.nodes.remove(&path);
         }
     }
@@ -324,9 +325,4 @@ impl<'a> BaseView<'a> {
     pub(super) fn is_windows(&self) -> bool {
         self.root.is_windows
     }
-}
-
-/// A path for comparing names as Windows does (windows.md §5.2).
-pub(super) fn fold(path: &ImagePath) -> Vec<u8> {
-    String::from_utf8_lossy(path.as_bytes()).to_lowercase().into_bytes()
 }

@@ -44,8 +44,7 @@ impl Copy<'_> {
         let pivot_path = select::clean(pivot, self.dest.root.is_windows)?;
         let below = select::clean(below, self.dest.root.is_windows)?;
         let has_wildcard = below.components().any(strake_parser::glob::has_wildcard);
-        let filter = || Filter::new((!below.is_root()).then_some(&below), &input.op.exclude);
-        filter()?;
+        let filter = Filter::new((!below.is_root()).then_some(&below), &input.op.exclude)?;
         let mut matched = 0;
         for found in select::select(input.from, text, &pivot_path, keyword)?.matches {
             let below_root = found.node.entry.path.strip_prefix(&input.from.root().path).unwrap_or_default();
@@ -54,7 +53,7 @@ impl Copy<'_> {
                 return Err(select::not_found(input.from, text, &whole, keyword));
             }
             if found.node.entry.is_directory() {
-                matched += self.place_directory(input.from, &found.node, filter()?)?;
+                matched += self.place_directory(input.from, &found.node, &filter)?;
             } else {
                 self.place(&found, span)?;
                 matched += 1;
@@ -70,7 +69,7 @@ impl Copy<'_> {
     fn place(&mut self, found: &Match, span: Span) -> Result<(), Fault> {
         let input = self.input;
         if found.node.entry.is_directory() {
-            self.place_directory(input.from, &found.node, Filter::new(None, &input.op.exclude)?)?;
+            self.place_directory(input.from, &found.node, &Filter::new(None, &input.op.exclude)?)?;
             return Ok(());
         }
         let unpacks = input.op.add.as_ref().is_some_and(|add| add.unpack != Some(false));
@@ -113,7 +112,7 @@ impl Copy<'_> {
     }
 
     /// Writes what is in a directory into the destination; tells how many entries that were.
-    pub(super) fn place_directory(&mut self, tree: &Tree, from: &SourceNode, filter: Filter) -> Result<usize, Fault> {
+    pub(super) fn place_directory(&mut self, tree: &Tree, from: &SourceNode, filter: &Filter) -> Result<usize, Fault> {
         let top = self.dest.follow(&self.target, LastLink::Follow)?.path;
         if let Some(there) = self.dest.get(&top).filter(|there| !there.is_directory()) {
             return Err(self.over_file(&there.path.clone()));

@@ -34,7 +34,7 @@ pub(super) fn clean(text: &str, is_windows: bool) -> Result<ImagePath, Fault> {
 /// Finds what a source names.
 pub(super) fn select(tree: &Tree, text: &str, path: &ImagePath, keyword: &str) -> Result<Selection, Fault> {
     let names: Vec<&[u8]> = path.components().collect();
-    let Some(first) = names.iter().position(|name| glob::has_wildcard(name)) else {
+    let Some(first) = names.iter().position(glob::has_wildcard) else {
         let node = find(tree, path)?.ok_or_else(|| not_found(tree, text, path, keyword))?;
         return Ok(Selection { matches: vec![Match { name: last_name(path), node }], has_wildcard: false });
     };
@@ -105,11 +105,11 @@ pub(super) fn not_found(tree: &Tree, text: &str, path: &ImagePath, keyword: &str
         message = format!("{message}: {link}");
     }
     let fault = Fault::new(codes::NOT_FOUND, message);
-    if let Some(context) = tree.as_context() {
-        if let Some((file, line, rule)) = context.ignoring_rule(path) {
-            let exists = if context.exists_on_host(path) { "it is there, but" } else { "and" };
-            return fault.with_help(format!("{exists} line {line} of {file} ({rule}) leaves it out"));
-        }
+    if let Some(context) = tree.as_context()
+        && let Some((file, line, rule)) = context.ignoring_rule(path)
+    {
+        let exists = if context.exists_on_host(path) { "it is there, but" } else { "and" };
+        return fault.with_help(format!("{exists} line {line} of {file} ({rule}) leaves it out"));
     }
     let names = tree.names_near(&tree.root().path.join_path(path));
     let wanted = String::from_utf8_lossy(path.as_bytes()).into_owned();

@@ -98,7 +98,7 @@ impl Copy<'_> {
         tree: &Tree,
         from: &ImagePath,
         to: &ImagePath,
-        filter: Filter,
+        filter: &Filter,
     ) -> Result<usize, Fault> {
         if filter.include.is_none() {
             tree.prepare(from)?;

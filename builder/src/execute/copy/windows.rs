@@ -2,22 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use strake_layers::{Entry, EntryKind, ImagePath, Metadata, Timestamp, WindowsMetadata};
+use strake_layers::windows::{FileKind, Sid, metadata_for, truncate_time};
+use strake_layers::{Entry, EntryKind, ImagePath, Metadata, Timestamp};
 
 use super::super::codes;
 use super::Fault;
 use super::dest::{BaseView, Dest};
-use super::security::{Sid, descriptor};
 use crate::source::{LastLink, files_root};
 
 /// Names that Windows keeps for devices, with or without an extension.
 const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
-
-/// FILE_ATTRIBUTE_DIRECTORY and FILE_ATTRIBUTE_ARCHIVE (windows.md §2.2).
-const DIRECTORY: u32 = 16;
-const ARCHIVE: u32 = 32;
-/// FILE_ATTRIBUTE_REPARSE_POINT.
-const REPARSE_POINT: u32 = 0x400;
 
 /// What `--chown` makes of files.
 #[derive(Debug)]
@@ -47,29 +41,23 @@ impl WindowsDress {
                 format!("{path}: a device or FIFO cannot be in an image of Windows"),
             ));
         }
-        let nanos = entry.meta.mtime.nanos / 100 * 100;
-        let mtime = Timestamp { nanos, ..entry.meta.mtime };
         let known = entry.meta.windows.take().filter(|_| self.owner.is_none());
         let mode = if is_directory { 0o755 } else { 0o644 };
+        let mtime = truncate_time(entry.meta.mtime);
         entry.meta = Metadata { mode, mtime, windows: known, ..Metadata::default() };
         if entry.meta.windows.is_some() {
             return Ok(());
         }
-        let mut attributes = if is_directory { DIRECTORY } else { ARCHIVE };
-        if let EntryKind::Symlink(target) = &mut entry.kind {
-            attributes |= REPARSE_POINT;
-            *target = link_target(target);
-        }
-        entry.meta.windows = Some(Box::new(self.metadata(attributes, is_directory)));
+        let kind = match &mut entry.kind {
+            EntryKind::Directory { .. } => FileKind::Directory,
+            EntryKind::Symlink(target) => {
+                *target = link_target(target);
+                FileKind::Symlink { to_directory: false }
+            }
+            _ => FileKind::File,
+        };
+        entry.meta.windows = Some(Box::new(metadata_for(kind, self.owner.as_ref())));
         Ok(())
-    }
-
-    fn metadata(&self, attributes: u32, is_directory: bool) -> WindowsMetadata {
-        let records = BTreeMap::from([
-            ("MSWINDOWS.fileattr".to_owned(), attributes.to_string().into_bytes()),
-            ("MSWINDOWS.rawsd".to_owned(), descriptor(is_directory, self.owner.as_ref()).into_bytes()),
-        ]);
-        WindowsMetadata { records }
     }
 }
 
@@ -84,9 +72,9 @@ pub(super) fn settle_link(entry: &mut Entry, dest: &Dest<'_>) -> Result<(), Faul
         // A link that leads round in a circle leads to no directory.
         Err(_) => false,
     };
-    let kind = if leads_to_directory { DIRECTORY } else { ARCHIVE };
     if let Some(windows) = &mut entry.meta.windows {
-        let value = (REPARSE_POINT | kind).to_string().into_bytes();
+        let kind = FileKind::Symlink { to_directory: leads_to_directory };
+        let value = kind.attributes().to_string().into_bytes();
         windows.records.insert("MSWINDOWS.fileattr".to_owned(), value);
     }
     Ok(())
@@ -104,14 +92,12 @@ fn link_target(target: &[u8]) -> Box<[u8]> {
 
 /// Adds the two directories that every layer of Windows has (windows.md §2.1).
 pub(super) fn add_tops(out: &mut BTreeMap<ImagePath, Entry>, base: &BaseView<'_>, time: Timestamp) {
-    let plain = WindowsDress { owner: None };
     for path in [files_root(), ImagePath::parse("Hives").unwrap_or_default()] {
         if out.get(&path).is_some_and(|there| there.meta.windows.is_some()) {
             continue;
         }
-        let mut meta =
-            Metadata { mode: 0o755, mtime: Timestamp { nanos: time.nanos / 100 * 100, ..time }, ..Metadata::default() };
-        meta.windows = Some(Box::new(plain.metadata(DIRECTORY, true)));
+        let mut meta = Metadata { mode: 0o755, mtime: truncate_time(time), ..Metadata::default() };
+        meta.windows = Some(Box::new(metadata_for(FileKind::Directory, None)));
         if let Some(there) = base.get(&path).filter(|there| there.meta.windows.is_some()) {
             meta = there.meta.clone();
         }
