@@ -1,0 +1,48 @@
+//! A registry on the loopback interface.
+
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::{Host, needs_program};
+
+/// The distribution project's registry, with its storage in the folder of a [`Host`]; ends with its value.
+#[derive(Debug)]
+pub struct Registry {
+    process: Child,
+    /// `localhost:PORT`
+    pub name: String,
+}
+
+impl Registry {
+    /// Starts one; `None`, with a line that says why, where the program is missing.
+    pub fn start(test: &str, host: &Host) -> Option<Self> {
+        let program = needs_program(test, "docker-registry")?;
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let storage = host.path("registry");
+        std::fs::create_dir_all(&storage).unwrap();
+        let config = format!(
+            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\n\
+             http: {{addr: 127.0.0.1:{port}}}\n",
+            storage.display()
+        );
+        let config = host.write("registry.yml", &config);
+        let mut command = Command::new(program);
+        command.arg("serve").arg(config).stdout(Stdio::null()).stderr(Stdio::null());
+        let process = command.spawn().unwrap();
+        let registry = Self { process, name: format!("localhost:{port}") };
+        let began = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(began.elapsed() < Duration::from_secs(60), "the registry does not answer");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Some(registry)
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ignored = self.process.kill();
+        let _ignored = self.process.wait();
+    }
+}
