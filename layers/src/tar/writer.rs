@@ -18,7 +18,7 @@ pub struct TarSummary {
 
 /// Writes sorted entries as a tar archive (linux.md §4.4): a pure function of the entries.
 ///
-/// Times later than `clamp_mtime` become it. Implicit directories are left out. A file whose bytes have not the
+/// Times later than `clamp_mtime` become it; those of Linux layers are whole seconds. Implicit directories are left out. A file whose bytes have not the
 /// entry's size and hash fails the archive, by name. Errors of `out` come back through [`Error::stream`].
 pub fn write_tar(
     entries: &[Entry],
@@ -142,7 +142,7 @@ impl Writer<'_> {
             uid: meta.uid,
             gid: meta.gid,
             size: member.size,
-            mtime: self.clamp(meta.mtime),
+            mtime: self.time_of(entry),
             device: member.device,
             records: self.records(entry)?,
         };
@@ -158,6 +158,13 @@ impl Writer<'_> {
 
     fn clamp(&self, time: Timestamp) -> Timestamp {
         self.clamp_mtime.map_or(time, |latest| time.min(latest))
+    }
+
+    /// The time that a member has. Linux layers have whole seconds, as the reference writes them: fractions would cost
+    /// every file three more blocks. Windows layers keep theirs (windows.md §2.2).
+    fn time_of(&self, entry: &Entry) -> Timestamp {
+        let time = self.clamp(entry.meta.mtime);
+        if entry.meta.windows.is_some() { time } else { Timestamp::from_seconds(time.seconds) }
     }
 
     fn records(&self, entry: &Entry) -> Result<Records> {
