@@ -3,7 +3,6 @@
 //! It is pure data: every variable is expanded, every name bound; only facts that need the world (files, users,
 //! downloads) are left to execution.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -236,11 +235,4 @@ pub struct WorkdirOp {
     pub user: String,
     /// The platform of the stage.
     pub platform: Platform,
-}
-
-/// Values that every stage of a build shares and that come from the request.
-#[derive(Clone, Debug, Default)]
-pub struct PlanFacts {
-    /// `--build-arg` values by name.
-    pub build_args: BTreeMap<String, String>,
 }
