@@ -2,6 +2,7 @@
 //!
 //! Each task does its own set-up and works on a fresh machine that reaches its package registries.
 
+mod bench;
 mod ci;
 mod conformance;
 mod demo;
@@ -23,6 +24,7 @@ const USAGE: &str = "usage: cargo xtask TASK
   ci               what the gate runs: fmt, clippy, doc, check-layering, test
   check-layering   who depends on whom, and where platform code may stand
   conformance      the conformance cases alone; further arguments go to the runner
+  bench            builders side by side; arguments go to bench/bench.py, as --builders strake,buildkit-runc --only W1
   windows          compile, lint and test for Windows under Wine
 ";
 
@@ -49,6 +51,7 @@ fn dispatch(task: &str, rest: &[String]) -> Result<bool> {
         "demo" => demo::run(),
         "test" => tests::run_all(),
         "ci" => ci::run_all(),
+        "bench" => bench::run(rest),
         "check-layering" => layering::check(),
         "windows" => windows::run(),
         "conformance" => Ok(conformance::run(rest)?.is_green()),
