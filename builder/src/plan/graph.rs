@@ -1,4 +1,4 @@
-//! The graph of a build: what [`crate::plan`] makes and [`crate::execute`] carries out.
+//! The graph of a build: what [`crate::plan`] makes and what execution carries out.
 //!
 //! It is pure data: every variable is expanded, every name bound; only facts that need the world (files, users,
 //! downloads) are left to execution.
