@@ -37,6 +37,10 @@ impl ImageExporter {
     async fn run(&self, context: &ExportContext) -> Result<Vec<Exported>> {
         let names: Vec<Reference> = self.names.iter().map(|name| parse_name(name)).collect::<Result<_>>()?;
         let documents = documents::make(context, &self.options).await?;
+        if !self.push {
+            // An image of the store owns all of its bytes; a pushed one is in its registry.
+            context.resolver.ensure_blobs(&documents.pulled).await?;
+        }
         let mut made = Vec::new();
         for name in &names {
             self.keep(context, name, &documents)?;
