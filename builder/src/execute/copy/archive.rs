@@ -151,7 +151,7 @@ impl Copy<'_> {
         self.dest
             .make_directories(&above.path, MadeDirectory { mode: 0o755, owner: None })
             .map_err(|there| refuse(&format!("lies below {}, which is a file", self.shown(&there.0))))?;
-        let at = self.dest.spelled(&above.path.join_path(&name));
+        let at = self.dest.spelled(above.path.join_path(&name));
         let kind = match member.kind {
             ArchiveEntryKind::Directory => EntryKind::Directory { opaque: false, implicit: false },
             ArchiveEntryKind::File { size, offset } => {

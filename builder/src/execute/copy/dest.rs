@@ -1,7 +1,7 @@
 //! The destination of a copy: the current root of the stage with what the instruction has changed so far.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 
 use strake_layers::windows::fold_case;
 use strake_layers::{Entry, EntryKind, ImagePath, Metadata, Rootfs, Timestamp};
@@ -89,17 +89,10 @@ impl<'a> Dest<'a> {
     /// What the state below has at a path, whatever was cut off.
     pub(super) fn underneath(&self, path: &ImagePath) -> Option<&'a Entry> {
         let base = self.base?;
-        // A copied tree asks for one new directory after the other: what is in a new one is not below.
-        let above = path.parent()?;
-        let mut last = self.last_above.borrow_mut();
-        if last.as_ref().is_none_or(|(known, _)| *known != above) {
-            let is_there = above.is_root() || base.lookup(&above).is_some() || self.root.is_windows;
-            *last = Some((above, is_there));
+        if self.root.is_windows {
+            return base.lookup_folded(path);
         }
-        if last.as_ref().is_some_and(|(_, is_there)| !is_there) {
-            return None;
-        }
-        if self.root.is_windows { base.lookup_folded(path) } else { base.lookup(path) }
+        is_above_there(&self.last_above, base, path).then(|| base.lookup(path)).flatten()
     }
 
     /// The state below.
@@ -113,9 +106,9 @@ impl<'a> Dest<'a> {
     }
 
     /// The path as it is spelled by what is there.
-    pub(super) fn spelled(&self, path: &ImagePath) -> ImagePath {
+    pub(super) fn spelled(&self, path: ImagePath) -> ImagePath {
         if !self.root.is_windows {
-            return path.clone();
+            return path;
         }
         let mut done = ImagePath::root();
         for name in path.components() {
@@ -142,7 +135,7 @@ impl<'a> Dest<'a> {
     /// Follows links of a path that counts from a directory of the image, which nothing leads out of.
     pub(super) fn follow_in(&self, root: &Root, path: &ImagePath, last: LastLink) -> Result<Followed> {
         root.follow(path, last, &mut |at| {
-            let at = self.spelled(at);
+            let at = self.spelled(at.clone());
             Ok(self.get(&at).map(|entry| Seen {
                 path: at,
                 link: match &entry.kind {
@@ -193,28 +186,44 @@ impl<'a> Dest<'a> {
     pub(super) fn put(&mut self, node: Node) {
         let path = node.entry.path.clone();
         let is_directory = node.entry.is_directory();
-        let there = self.get(&path).map(Entry::is_directory);
-        if there == Some(true) && !is_directory {
-            self.remove(&path);
-        } else if there == Some(false) && is_directory && self.below(&path).is_some() {
-            self.cut.insert(path.clone());
-        }
+        let below = self.below(&path).map(Entry::is_directory);
         if self.root.is_windows {
             self.folded.insert(fold_case(path.as_bytes()), path.clone());
         }
         if let Some(names) = node.group.and_then(|group| self.groups.get_mut(group)) {
             names.insert(path.clone());
         }
-        self.nodes.insert(path, node);
+        let there = match self.nodes.entry(path.clone()) {
+            btree_map::Entry::Occupied(mut known) => {
+                let there = known.get().entry.is_directory();
+                known.insert(node);
+                Some(there)
+            }
+            btree_map::Entry::Vacant(new) => {
+                new.insert(node);
+                below
+            }
+        };
+        if there == Some(true) && !is_directory {
+            self.remove_below(&path);
+        } else if there == Some(false) && is_directory && below.is_some() {
+            self.cut.insert(path);
+        }
     }
 
     /// Removes a path with all below it.
     pub(super) fn remove(&mut self, path: &ImagePath) {
+        self.remove_below(path);
+        self.folded.remove(&fold_case(path.as_bytes()));
+        self.nodes.remove(path);
+    }
+
+    /// Removes what is below a path, and what the state below has at it.
+    fn remove_below(&mut self, path: &ImagePath) {
         if self.below(path).is_some() {
             self.cut.insert(path.clone());
         }
         self.remove_nodes(path);
-        self.nodes.remove(path);
     }
 
     /// Removes what the state below has inside a directory; what the instruction wrote there stays.
@@ -225,12 +234,14 @@ impl<'a> Dest<'a> {
         }
     }
 
+    /// Removes what was written below a path.
     fn remove_nodes(&mut self, above: &ImagePath) {
         let inside: Vec<ImagePath> = self
             .nodes
             .range(above.clone()..)
             .map(|(path, _)| path)
             .take_while(|path| path.starts_with(above))
+            .filter(|path| *path != above)
             .cloned()
             .collect();
         for path in inside {
@@ -298,7 +309,7 @@ impl<'a> Dest<'a> {
 
     /// Gives up what was written and what was cut off.
     pub(super) fn into_parts(self) -> (BTreeMap<ImagePath, Node>, BTreeSet<ImagePath>, BaseView<'a>) {
-        (self.nodes, self.cut, BaseView { base: self.base, root: self.root })
+        (self.nodes, self.cut, BaseView { base: self.base, root: self.root, last_above: RefCell::default() })
     }
 }
 
@@ -307,13 +318,18 @@ impl<'a> Dest<'a> {
 pub(super) struct BaseView<'a> {
     base: Option<&'a Rootfs>,
     root: Root,
+    /// The directory that was asked about last, and whether it is there.
+    last_above: RefCell<Option<(ImagePath, bool)>>,
 }
 
 impl<'a> BaseView<'a> {
     /// What is at a path.
     pub(super) fn get(&self, path: &ImagePath) -> Option<&'a Entry> {
         let base = self.base?;
-        if self.root.is_windows { base.lookup_folded(path) } else { base.lookup(path) }
+        if self.root.is_windows {
+            return base.lookup_folded(path);
+        }
+        is_above_there(&self.last_above, base, path).then(|| base.lookup(path)).flatten()
     }
 
     /// The content of a file, hard links resolved.
@@ -324,5 +340,20 @@ impl<'a> BaseView<'a> {
     /// Whether the image is one of Windows.
     pub(super) fn is_windows(&self) -> bool {
         self.root.is_windows
+    }
+}
+
+/// Tells whether the directory above a path is there. A copied tree asks for one new directory after the other, and
+/// what is in a new one is not below.
+fn is_above_there(last: &RefCell<Option<(ImagePath, bool)>>, base: &Rootfs, path: &ImagePath) -> bool {
+    let Some(above) = path.parent() else { return true };
+    let mut last = last.borrow_mut();
+    match &*last {
+        Some((known, is_there)) if *known == above => *is_there,
+        _ => {
+            let is_there = above.is_root() || base.lookup(&above).is_some();
+            *last = Some((above, is_there));
+            is_there
+        }
     }
 }

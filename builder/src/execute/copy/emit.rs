@@ -77,7 +77,8 @@ pub(super) fn layer(
         changed.iter().zip(groups).filter_map(|(changed, group)| group.filter(|_| *changed)).collect();
     let mut first_names: BTreeMap<usize, ImagePath> = BTreeMap::new();
     let mut unchanged: BTreeMap<ImagePath, Entry> = BTreeMap::new();
-    let mut out: BTreeMap<ImagePath, Entry> = BTreeMap::new();
+    // In order of their paths, as the entries are.
+    let mut out: Vec<Entry> = Vec::with_capacity(entries.len());
     for ((mut entry, changed), group) in entries.into_iter().zip(changed).zip(groups) {
         if !changed && !group.is_some_and(|group| changed_groups.contains(&group)) {
             unchanged.insert(entry.path.clone(), entry);
@@ -91,16 +92,19 @@ pub(super) fn layer(
                 }
             }
         }
-        out.insert(entry.path.clone(), entry);
+        out.push(entry);
     }
     let gone =
-        cut.iter().filter(|path| !out.contains_key(*path) && !path.ancestors().any(|above| cut.contains(&above)));
+        cut.iter().filter(|path| find(&out, path).is_none() && !path.ancestors().any(|above| cut.contains(&above)));
     let whiteouts: Vec<Entry> = gone.map(|path| Entry::whiteout(path.clone())).collect();
-    add_parents(&mut out, &whiteouts, &unchanged, base);
+    let mut above = parents(&out, &whiteouts, &unchanged, base);
     if base.is_windows() {
-        windows::add_tops(&mut out, base, time);
+        windows::add_tops(&mut above, base, time);
     }
-    let mut out: Vec<Entry> = whiteouts.into_iter().chain(out.into_values()).collect();
+    // A top that was written stands for itself.
+    above.retain(|path, _| find(&out, path).is_none());
+    out.extend(whiteouts);
+    out.extend(above.into_values());
     out.sort_by(|a, b| a.path.cmp(&b.path));
     out
 }
@@ -140,25 +144,34 @@ fn without_times(meta: &Metadata) -> Vec<(&String, &Vec<u8>)> {
     records.filter(|(name, _)| name.starts_with("MSWINDOWS.")).collect()
 }
 
-/// Adds the directories above what is written (dockerfile.md §15.6), the root excepted.
-fn add_parents(
-    out: &mut BTreeMap<ImagePath, Entry>,
+/// The entry of a path among entries in order.
+fn find<'e>(entries: &'e [Entry], path: &ImagePath) -> Option<&'e Entry> {
+    entries.binary_search_by(|entry| entry.path.cmp(path)).ok().and_then(|at| entries.get(at))
+}
+
+/// The directories above what is written (dockerfile.md §15.6), the root excepted, as far as they are not written.
+fn parents(
+    out: &[Entry],
     whiteouts: &[Entry],
     unchanged: &BTreeMap<ImagePath, Entry>,
     base: &BaseView<'_>,
-) {
-    let mut missing: BTreeSet<ImagePath> = BTreeSet::new();
-    for path in out.keys().chain(whiteouts.iter().map(|entry| &entry.path)) {
-        for above in path.ancestors().filter(|above| !above.is_root()) {
-            if out.contains_key(&above) || !missing.insert(above) {
+) -> BTreeMap<ImagePath, Entry> {
+    let mut missing: BTreeMap<ImagePath, Entry> = BTreeMap::new();
+    let mut last = ImagePath::root();
+    for entry in out.iter().chain(whiteouts) {
+        for (at, above) in entry.path.ancestors().filter(|above| !above.is_root()).enumerate() {
+            // Most entries lie beside the one before.
+            if above == last || missing.contains_key(&above) || find(out, &above).is_some() {
+                if at == 0 {
+                    last = above;
+                }
                 break;
             }
+            let there = unchanged.get(&above).cloned().or_else(|| base.get(&above).cloned());
+            let plain = || Metadata { mode: 0o755, mtime: EARLIEST, ..Metadata::default() };
+            let meta = there.map_or_else(plain, |there| there.meta);
+            missing.insert(above.clone(), Entry::directory(above, meta));
         }
     }
-    for path in missing {
-        let there = unchanged.get(&path).cloned().or_else(|| base.get(&path).cloned());
-        let meta =
-            there.map_or_else(|| Metadata { mode: 0o755, mtime: EARLIEST, ..Metadata::default() }, |there| there.meta);
-        out.insert(path.clone(), Entry::directory(path, meta));
-    }
+    missing
 }

@@ -95,7 +95,7 @@ impl Copy<'_> {
         }
         if self.dest.is_directory(&top) {
             let name = entry.path.clone();
-            entry.path = self.dest.spelled(&top.join_path(&name));
+            entry.path = self.dest.spelled(top.join_path(&name));
             return self.write_file(entry, None, time);
         }
         self.files_to_target += 1;

@@ -56,6 +56,11 @@ impl Filter {
         Ok(Self { include, exclude: (!exclude.is_empty()).then_some(rules) })
     }
 
+    /// Tells whether everything is copied, so that no path need be looked at.
+    fn is_open(&self) -> bool {
+        self.include.is_none() && self.exclude.is_none()
+    }
+
     /// Tells whether only part of the directory is meant.
     pub(super) fn has_pattern(&self) -> bool {
         self.include.is_some()
@@ -113,9 +118,13 @@ impl Copy<'_> {
                 continue;
             };
             level.next += 1;
-            let below = child.entry.path.strip_prefix(from).unwrap_or_default();
+            let below = if filter.is_open() {
+                ImagePath::root()
+            } else {
+                child.entry.path.strip_prefix(from).unwrap_or_default()
+            };
             let name = child.entry.path.file_name().and_then(|name| ImagePath::parse(name).ok()).unwrap_or_default();
-            let target = self.dest.spelled(&level.target.join_path(&name));
+            let target = self.dest.spelled(level.target.join_path(&name));
             let is_taken = filter.takes(&below);
             if is_taken {
                 copied += 1;
