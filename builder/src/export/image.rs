@@ -112,7 +112,8 @@ mod tests {
 
     fn unfinished(history: Vec<History>, inherited: usize, made: &[(usize, i64)]) -> Unfinished {
         let platform = Platform::new("linux", "amd64");
-        let config = ImageConfig { history, ..ImageConfig::scratch(&platform) };
+        let mut config = ImageConfig::scratch(&platform);
+        config.history = history;
         let made = made.iter().map(|(at, seconds)| (*at, Timestamp::from_seconds(*seconds))).collect();
         Unfinished { platform, config, inherited_history: inherited, made, layers: Vec::new() }
     }
