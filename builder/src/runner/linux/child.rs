@@ -200,6 +200,8 @@ fn perform(state: &mut State<'_>, op: &Op) -> Raw {
 fn fresh<'a>(kind: &CStr, options: impl Iterator<Item = (&'a CStr, Option<&'a CStr>)>, attrs: u64) -> Raw<RawFd> {
     let fs = sys::fs_open(kind)?;
     let answer = (|| {
+        // What /proc/mounts shows as the device; runtimes name the type, and programs look for it.
+        sys::fs_set(fs, c"source", Some(kind))?;
         for (key, value) in options {
             sys::fs_set(fs, key, value)?;
         }
