@@ -23,7 +23,7 @@ pub enum Error {
         step: String,
         /// What happened below, where there is more than the message.
         #[source]
-        source: Option<Box<Error>>,
+        source: Option<Box<Self>>,
     },
     /// The process of a RUN failed.
     #[error("process {command:?} did not complete successfully: {how}")]

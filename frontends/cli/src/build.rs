@@ -16,8 +16,8 @@ pub(crate) fn run(store: &StoreArgs, args: &BuildArgs) -> Result<ExitCode> {
     if args.progress == ProgressMode::Rawjson {
         bail!("--progress rawjson is the reference's own stream: strake's is --progress json");
     }
-    let scratch = tempfile::Builder::new().prefix("strake-").tempdir().context("cannot make a temporary folder")?;
-    let request = request::make(args, scratch.path())?;
+    let mut scratch = None;
+    let request = request::make(args, &mut scratch)?;
     let quiet = args.quiet;
     let mode = if quiet { ProgressMode::Quiet } else { args.progress };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;

@@ -7,7 +7,9 @@ pub(crate) const USAGE: u8 = 2;
 
 /// The exit code of a failed build.
 pub(crate) fn code(error: &Error, signal: Option<i32>) -> u8 {
-    if let (Error::Cancelled, Some(signal)) = (error, signal) {
+    if let Some(signal) = signal
+        && error.is_cancelled()
+    {
         return u8::try_from(128 + signal).unwrap_or(1);
     }
     match error.kind() {

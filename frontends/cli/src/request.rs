@@ -10,6 +10,7 @@ use strake::{
     BuildRequest, ContextSource, DockerfileSource, Entitlement, Network, Output, Platform, Secret, SecretValue,
     SshAgent, Timestamp, Ulimit,
 };
+use tempfile::TempDir;
 
 use crate::args::BuildArgs;
 use crate::fields::{key_value, size, split_csv};
@@ -18,8 +19,8 @@ use crate::output_spec;
 /// The greatest size of a Dockerfile (dockerfile.md §1.3).
 const DOCKERFILE_LIMIT: u64 = 16 << 20;
 
-/// Makes the request. `scratch` is a folder for what standard input brings; it must outlive the build.
-pub(crate) fn make(args: &BuildArgs, scratch: &Path) -> Result<BuildRequest> {
+/// Makes the request. `scratch` becomes a folder where standard input brings something; it must outlive the build.
+pub(crate) fn make(args: &BuildArgs, scratch: &mut Option<TempDir>) -> Result<BuildRequest> {
     let cwd = std::env::current_dir().context("cannot tell the current folder")?;
     let (context, dockerfile) = inputs(args, &cwd, scratch)?;
     let mut outputs = Vec::new();
@@ -39,7 +40,7 @@ pub(crate) fn make(args: &BuildArgs, scratch: &Path) -> Result<BuildRequest> {
             Some(Output::Image { push, .. }) => *push = true,
             _ => outputs.push(Output::Image { names: Vec::new(), push: true, options: Default::default() }),
         }
-    } else if outputs.is_empty() && (!args.tags.is_empty() || args.iidfile.is_some()) {
+    } else if outputs.is_empty() && (!args.tags.is_empty() || names_the_image(args)) {
         outputs.push(Output::Image { names: Vec::new(), push: false, options: Default::default() });
     }
     if let [_, _, ..] = outputs.iter().filter(|output| goes_to_stdout(output)).collect::<Vec<_>>().as_slice() {
@@ -78,6 +79,11 @@ pub(crate) fn make(args: &BuildArgs, scratch: &Path) -> Result<BuildRequest> {
     })
 }
 
+/// Tells whether somebody asks what the image is, which is known only when it is made.
+fn names_the_image(args: &BuildArgs) -> bool {
+    args.iidfile.is_some() || args.metadata_file.is_some() || args.quiet
+}
+
 fn goes_to_stdout(output: &Output) -> bool {
     matches!(output, Output::Oci { dest: None, .. } | Output::Docker { dest: None, .. } | Output::Tar { dest: None })
 }
@@ -89,7 +95,7 @@ fn now() -> Timestamp {
 }
 
 /// Context and Dockerfile (dockerfile.md §11.1).
-fn inputs(args: &BuildArgs, cwd: &Path, scratch: &Path) -> Result<(ContextSource, DockerfileSource)> {
+fn inputs(args: &BuildArgs, cwd: &Path, scratch: &mut Option<TempDir>) -> Result<(ContextSource, DockerfileSource)> {
     let file = args.file.as_deref();
     if args.context == "-" {
         if file == Some("-") {
@@ -138,8 +144,9 @@ fn is_remote(text: &str) -> bool {
 }
 
 /// Standard input is a tar, which is the context, or else a Dockerfile.
-fn stdin_context(file: Option<&str>, scratch: &Path) -> Result<(ContextSource, DockerfileSource)> {
-    let path = scratch.join("stdin");
+fn stdin_context(file: Option<&str>, scratch: &mut Option<TempDir>) -> Result<(ContextSource, DockerfileSource)> {
+    let folder = tempfile::Builder::new().prefix("strake-").tempdir().context("cannot make a temporary folder")?;
+    let path = scratch.insert(folder).path().join("stdin");
     let mut spooled = std::fs::File::options().create_new(true).read(true).write(true).open(&path);
     let spooled = spooled.as_mut().map_err(|error| anyhow!("cannot write {}: {error}", path.display()))?;
     std::io::copy(&mut std::io::stdin().lock(), spooled).context("cannot keep what comes on standard input")?;
@@ -176,7 +183,7 @@ fn build_arg(text: &str) -> Option<(String, String)> {
 
 fn pairs(flag: &str, texts: &[String]) -> Result<Vec<(String, String)>> {
     let pair = |text: &String| match text.split_once('=') {
-        Some((name, _)) if name.is_empty() => bail!("{flag} {text}: the name is empty"),
+        Some(("", _)) => bail!("{flag} {text}: the name is empty"),
         Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
         None if flag == "--label" => Ok((text.clone(), String::new())),
         None => bail!("{flag} {text}: write NAME=VALUE"),
@@ -239,9 +246,8 @@ fn secret(text: &str, cwd: &Path) -> Result<Secret> {
 
 fn ssh(text: &str) -> Result<SshAgent> {
     let (id, socket) = text.split_once('=').map_or((text, None), |(id, path)| (id, Some(PathBuf::from(path))));
-    let socket = match socket.or_else(|| std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from)) {
-        Some(socket) => socket,
-        None => bail!("--ssh {text}: SSH_AUTH_SOCK is not set: start an agent, or name its socket: --ssh {id}=SOCKET"),
+    let Some(socket) = socket.or_else(|| std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from)) else {
+        bail!("--ssh {text}: SSH_AUTH_SOCK is not set: start an agent, or name its socket: --ssh {id}=SOCKET");
     };
     if std::fs::metadata(&socket).is_ok_and(|meta| meta.is_file()) {
         bail!("--ssh {text}: {} is a key file: add it to an agent and forward that", socket.display());
