@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
-use strake_layers::{Algorithm, ContentHash, ContentSource, Digest, FileContent, HostDir, ImagePath, Stamp, Timestamp};
+use strake_layers::{Algorithm, ContentHash, ContentSource, Digest, FileContent, HostDir, ImagePath, Timestamp};
 use strake_registry::{Client, DownloadRequest, Secret, Validators};
 use strake_snapshotter::{Record, Store};
 
@@ -152,8 +152,8 @@ fn page(known: &Known, store: &Store) -> Result<Page> {
     let root = Arc::new(HostDir::open(folder)?);
     let file = ImagePath::parse(name.as_encoded_bytes())
         .map_err(|error| Error::internal(format!("the name of a blob: {error}")))?;
-    let stamp = Stamp::of(&root.stat(&file)?);
-    let source = ContentSource::Host { root, path: file, stamp: Some(stamp) };
+    // No stamp: using a blob touches its times, and what is read is compared with the hash.
+    let source = ContentSource::Host { root, path: file, stamp: None };
     let content = FileContent { size: known.size, hash: known.hash, source };
     let modified = known.modified.map(Timestamp::from_seconds);
     Ok(Page { name: known.name.clone(), content, modified, digest: known.digest.clone() })
