@@ -10,7 +10,15 @@ use crate::sys;
 #[derive(Clone, Debug)]
 pub(crate) struct Trash {
     folder: PathBuf,
-    deleter: Arc<Mutex<Option<Sender<PathBuf>>>>,
+    deleter: Arc<Mutex<Option<Sender<Work>>>>,
+}
+
+/// What the deleting thread is told.
+#[derive(Debug)]
+enum Work {
+    Delete(PathBuf),
+    /// Say when everything before this is done, by dropping it.
+    Tell(Sender<()>),
 }
 
 impl Trash {
@@ -37,16 +45,31 @@ impl Trash {
         }
     }
 
+    /// Waits until what was thrown away before is gone, as far as it can be.
+    pub(crate) fn settle(&self) {
+        let deleter = self.deleter.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (sender, receiver) = channel();
+        if deleter.is_some_and(|deleter| deleter.send(Work::Tell(sender)).is_ok()) {
+            // An error is the answer: nothing is ever sent.
+            let _gone = receiver.recv();
+        }
+    }
+
     fn delete(&self, path: PathBuf) {
         let mut deleter = self.deleter.lock().unwrap_or_else(PoisonError::into_inner);
         let sender = deleter.get_or_insert_with(|| {
-            let (sender, receiver) = channel::<PathBuf>();
-            let work = move || receiver.into_iter().for_each(|path| delete_tree(&path));
+            let (sender, receiver) = channel::<Work>();
+            let work = move || {
+                receiver.into_iter().for_each(|work| match work {
+                    Work::Delete(path) => delete_tree(&path),
+                    Work::Tell(sender) => drop(sender),
+                });
+            };
             // Without a thread the paths wait for the next start.
             drop(std::thread::Builder::new().name("strake-trash".into()).spawn(work));
             sender
         });
-        drop(sender.send(path));
+        drop(sender.send(Work::Delete(path)));
     }
 }
 
