@@ -109,9 +109,10 @@ impl Sandbox {
         StepIo {
             output: Arc::new(move |_: Stream, bytes: &[u8]| output.lock().unwrap().extend(bytes)),
             notices: NoticeSink::new(move |notice| {
-                if let Notice::Warning(text) = notice {
-                    notices.lock().unwrap().push(text);
-                }
+                notices.lock().unwrap().extend(match notice {
+                    Notice::Warning(text) => Some(text),
+                    _ => None,
+                });
             }),
         }
     }
@@ -577,6 +578,8 @@ fn the_bridge_gives_steps_addresses_and_goes_with_its_last_user() {
 
 /// The name of the test that is run again and killed.
 const KILLED: &str = "steps_die_with_a_killed_strake";
+/// The folder that the killed one and the next one share.
+const KILLED_RUNTIME: &str = "/tmp/strake-sandbox-test";
 
 #[test]
 fn steps_die_with_a_killed_strake() {
@@ -587,7 +590,7 @@ fn steps_die_with_a_killed_strake() {
         fs::set_permissions(sandbox.root().join("bin/busybox"), fs::Permissions::from_mode(0o4755)).unwrap();
         let mut process = sandbox.process(&["sleep", "1003"]);
         process.uid = 1000;
-        let options = LinuxOptions { runtime_dir: "/tmp/strake-sandbox-test".into(), ..LinuxOptions::default() };
+        let options = LinuxOptions { runtime_dir: KILLED_RUNTIME.into(), ..LinuxOptions::default() };
         let runner = LinuxRunner::new(options).unwrap();
         std::thread::scope(|scope| {
             scope.spawn(|| runner.run(&process, &sandbox.io(), &Cancel::new()).unwrap());
@@ -615,9 +618,9 @@ fn steps_die_with_a_killed_strake() {
     child.wait().unwrap();
     assert!(wait_until(&|| !running("sleep 1004")), "the step ends");
     assert!(running("sleep 1003"), "it lost its parent-death signal");
-    let options = LinuxOptions { runtime_dir: "/tmp/strake-sandbox-test".into(), ..LinuxOptions::default() };
+    let options = LinuxOptions { runtime_dir: KILLED_RUNTIME.into(), ..LinuxOptions::default() };
     let next = Sandbox { runner: LinuxRunner::new(options).unwrap(), ..any_sandbox("kill -9").unwrap() };
     next.output(&next.process(&["true"]));
     assert!(wait_until(&|| !running("sleep 1003")), "the next start ends it");
-    fs::remove_dir_all("/tmp/strake-sandbox-test").unwrap();
+    fs::remove_dir_all(KILLED_RUNTIME).unwrap();
 }

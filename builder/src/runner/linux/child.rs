@@ -109,13 +109,25 @@ pub(super) extern "C" fn run(program: &Program) -> ! {
     if let Err((step, errno)) = become_user(&program.credentials) {
         fail(program, Report::NoCredentials(step, errno));
     }
-    // From here on the step dies with strake. Had strake died before, nobody would tell.
-    if let (Ok(stat), Some(parent)) = (stat, program.parent)
-        && sys::parent_in(stat).is_ok_and(|found| found != parent)
-    {
-        sys::exit(127);
+    if let Ok(stat) = stat {
+        report_birth(program, stat);
     }
     execute(program, &program.exec)
+}
+
+/// Writes the process down, and ends it where strake is dead: from here on it dies with strake, but had strake died
+/// before, nobody would tell.
+fn report_birth(program: &Program, stat: RawFd) {
+    let mut bytes = [0; 512];
+    let Ok(count) = sys::read_stat(stat, &mut bytes) else { return };
+    let text = bytes.get(..count).unwrap_or_default();
+    if let Some(registry) = &program.registry {
+        // A full disk costs the sweep, not the step.
+        let _ = sys::write_all(registry.as_raw_fd(), text);
+    }
+    if program.parent.is_some_and(|parent| parent != sys::parent_in(text)) {
+        sys::exit(127);
+    }
 }
 
 fn need(op: &Op) -> Need {

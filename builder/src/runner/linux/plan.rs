@@ -48,6 +48,8 @@ pub(super) struct Parts {
     pub(super) files: OwnFiles,
     pub(super) filter: Option<Arc<[libc::sock_filter]>>,
     pub(super) cgroup: Option<OwnedFd>,
+    /// Where the child writes itself down.
+    pub(super) registry: Option<OwnedFd>,
     /// Standard input, output and error.
     pub(super) stdio: [OwnedFd; 3],
     pub(super) status: OwnedFd,
@@ -108,6 +110,7 @@ pub(super) fn program(process: &Process, parts: Parts) -> Result<Program> {
             stdio: parts.stdio,
         },
         parent: sys::own_number(),
+        registry: parts.registry,
         status: parts.status,
     })
 }

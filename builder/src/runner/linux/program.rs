@@ -26,6 +26,8 @@ pub(super) struct Program {
     pub(super) exec: Exec,
     /// The number of strake's process as its /proc shows it; `None`: it is not known.
     pub(super) parent: Option<u32>,
+    /// Where the child writes itself down, for the next start.
+    pub(super) registry: Option<OwnedFd>,
     /// Where the child reports to; closed by a successful `execve`.
     pub(super) status: OwnedFd,
 }

@@ -1,13 +1,14 @@
 //! Which processes are steps of which strake, so that the next start can kill what a killed one left (edges.md 2).
 //!
 //! A step dies with strake by its parent-death signal. Executing a set-user-id program clears that (prctl(2)), and a
-//! shell may execute `sudo` in its own place, so each runner also writes down the processes it made: one file, held by
-//! `flock` as long as the runner lives.
+//! shell may execute `sudo` in its own place, so each process is also written down as it is made: one file for each
+//! runner, held by `flock` as long as the runner lives.
 
 #![cfg(target_os = "linux")]
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -37,12 +38,9 @@ impl Registry {
         Some(Self { path, file })
     }
 
-    /// Writes a process down.
-    pub(super) fn record(&self, pid: i32) {
-        if let Some(start) = start_time(pid) {
-            // A full disk costs the sweep, not the step.
-            writeln!(&self.file, "{pid} {start}").ok();
-        }
+    /// A descriptor for a process to write itself down: what its `/proc/PID/stat` says, before it executes anything.
+    pub(super) fn descriptor(&self) -> Option<OwnedFd> {
+        self.file.try_clone().ok().map(Into::into)
     }
 }
 
@@ -52,6 +50,9 @@ impl Drop for Registry {
     }
 }
 
+/// The greatest size of a list that is read: tens of thousands of steps.
+const LIMIT: u64 = 16 << 20;
+
 fn sweep(dir: &Path) {
     let Ok(entries) = fs::read_dir(dir) else { return };
     for path in entries.flatten().map(|entry| entry.path()) {
@@ -60,7 +61,7 @@ fn sweep(dir: &Path) {
             continue;
         }
         let mut text = String::new();
-        file.take(1 << 20).read_to_string(&mut text).ok();
+        file.take(LIMIT).read_to_string(&mut text).ok();
         for (pid, start) in text.lines().filter_map(parse) {
             kill(pid, start);
         }
@@ -69,8 +70,8 @@ fn sweep(dir: &Path) {
 }
 
 fn parse(line: &str) -> Option<(i32, u64)> {
-    let (pid, start) = line.split_once(' ')?;
-    Some((pid.parse().ok().filter(|pid| *pid > 1)?, start.parse().ok()?))
+    let pid = line.split(' ').next()?.parse().ok().filter(|pid| *pid > 1)?;
+    Some((pid, start_in(line)?))
 }
 
 /// Kills a process if it is still the one that was written down.
@@ -106,8 +107,9 @@ mod tests {
 
     #[test]
     fn lines_that_are_no_records_are_passed_over() {
-        assert_eq!(parse("12 34"), Some((12, 34)));
-        for line in ["", "1 34", "-5 1", "x 1", "12"] {
+        let rest = "(strake-spawn) S 1 77 77 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 9876 100 200";
+        assert_eq!(parse(&format!("12 {rest}")), Some((12, 9876)));
+        for line in ["", "12 34", &format!("1 {rest}"), &format!("-5 {rest}"), &format!("x {rest}")] {
             assert_eq!(parse(line), None, "{line}");
         }
     }

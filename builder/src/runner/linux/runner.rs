@@ -161,6 +161,11 @@ impl LinuxRunner {
             files: self.own_files(process, network, &io.notices),
             filter: (process.security == Security::Sandbox).then(|| self.filter()).transpose()?,
             cgroup: leaf.and_then(Leaf::open),
+            registry: self
+                .registry
+                .get_or_init(|| Registry::open(&self.options.runtime_dir))
+                .as_ref()
+                .and_then(Registry::descriptor),
             stdio: [stdin.into(), stdout_end, stderr_end],
             status: status_end,
             go,
@@ -208,9 +213,6 @@ impl LinuxRunner {
         }
         match started {
             Ok(started) => {
-                if let Some(registry) = self.registry.get_or_init(|| Registry::open(&self.options.runtime_dir)) {
-                    registry.record(started.pid);
-                }
                 for (number, errno) in &started.skipped {
                     if let Some(text) =
                         descriptions.get(usize::from(*number)).and_then(|op| failure::skipped(op, *errno))

@@ -427,17 +427,19 @@ pub(super) fn own_number() -> Option<u32> {
     stat.split(' ').next()?.parse().ok()
 }
 
-/// The number of the parent of the process whose `/proc/PID/stat` is open: the second field behind the name in
-/// parentheses (proc_pid_stat(5)).
-pub(super) fn parent_in(stat: RawFd) -> Raw<u32> {
-    let mut bytes = [0; 256];
+/// What an open `/proc/PID/stat` says now.
+pub(super) fn read_stat(stat: RawFd, bytes: &mut [u8]) -> Raw<usize> {
     call(libc::SYS_lseek, [arg(stat), 0, 0, 0, 0, 0])?;
-    let count = read(stat, &mut bytes)?;
-    let text = bytes.get(..count).unwrap_or_default();
-    let end = text.iter().rposition(|byte| *byte == b')').unwrap_or(0);
+    read(stat, bytes)
+}
+
+/// The number of the parent in the text of a `/proc/PID/stat`: the second field behind the name in parentheses
+/// (proc_pid_stat(5)).
+pub(super) fn parent_in(stat: &[u8]) -> u32 {
+    let end = stat.iter().rposition(|byte| *byte == b')').unwrap_or(0);
     // A parenthesis, a blank, the state, a blank.
-    let digits = text.get(end + 4..).unwrap_or_default().iter().take_while(|byte| byte.is_ascii_digit());
-    Ok(digits.fold(0, |number: u32, digit| number.wrapping_mul(10).wrapping_add(u32::from(*digit - b'0'))))
+    let digits = stat.get(end + 4..).unwrap_or_default().iter().take_while(|byte| byte.is_ascii_digit());
+    digits.fold(0, |number: u32, digit| number.wrapping_mul(10).wrapping_add(u32::from(*digit - b'0')))
 }
 
 /// Gives every signal its default action and unblocks all.

@@ -47,6 +47,7 @@ pub(super) fn run(
             stdio: [null()?, null()?, null()?],
         },
         parent: sys::own_number(),
+        registry: None,
         status: status_end,
     };
     let mut mapping = Ok(());
