@@ -9,7 +9,7 @@ use strake_parser::git_ref::GitRef;
 use strake_parser::ignore::IgnoreRules;
 use strake_registry::Client;
 use strake_snapshotter::Store;
-use tokio::sync::{Mutex as AsyncMutex, OnceCell};
+use tokio::sync::OnceCell;
 
 use super::context::{ContextOptions, IgnoreFile, MemoFile, Modes, read_small};
 use super::files::Files;
@@ -39,10 +39,36 @@ pub(crate) struct Sources {
     /// The ignore file of the build context, known with the Dockerfile.
     ignore: OnceLock<Option<IgnoreFile>>,
     /// By name; the build context has none.
-    trees: AsyncMutex<BTreeMap<Option<String>, Arc<Named>>>,
-    downloads: AsyncMutex<BTreeMap<(String, Option<String>), FetchedFile>>,
+    trees: Once<Option<String>, Arc<Named>>,
+    /// By address and checksum.
+    downloads: Once<(String, Option<String>), FetchedFile>,
+    /// By all that is wanted of a repository.
+    checkouts: Once<String, Opened>,
     /// Folders of checkouts, kept until the build ends.
     folders: Mutex<Vec<tempfile::TempDir>>,
+}
+
+/// Things that are made at most once for each key, different ones at the same time.
+#[derive(Debug)]
+struct Once<K, V>(Mutex<BTreeMap<K, Arc<OnceCell<V>>>>);
+
+impl<K, V> Default for Once<K, V> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Ord, V: Clone> Once<K, V> {
+    /// The place of a key.
+    fn cell(&self, key: K) -> Arc<OnceCell<V>> {
+        Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default())
+    }
+
+    /// What was made so far.
+    fn known(&self) -> Vec<V> {
+        let cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        cells.values().filter_map(|cell| cell.get().cloned()).collect()
+    }
 }
 
 /// A context that was opened.
@@ -82,8 +108,9 @@ impl Sources {
             cancel,
             main: OnceCell::new(),
             ignore: OnceLock::new(),
-            trees: AsyncMutex::default(),
-            downloads: AsyncMutex::default(),
+            trees: Once::default(),
+            downloads: Once::default(),
+            checkouts: Once::default(),
             folders: Mutex::default(),
         }
     }
@@ -161,19 +188,16 @@ impl Sources {
 
     /// Downloads the file of an ADD.
     pub(crate) async fn download(&self, url: &str, checksum: Option<&str>) -> Result<FetchedFile> {
-        let key = (url.to_owned(), checksum.map(str::to_owned));
-        let mut known = self.downloads.lock().await;
-        if let Some(file) = known.get(&key) {
-            return Ok(file.clone());
-        }
-        let page = self.page(url, checksum).await?;
-        let file = FetchedFile {
-            name: page.name.unwrap_or_else(|| "__unnamed__".to_owned()),
-            content: page.content,
-            mtime: page.modified.unwrap_or_default(),
-        };
-        known.insert(key, file.clone());
-        Ok(file)
+        let cell = self.downloads.cell((url.to_owned(), checksum.map(str::to_owned)));
+        let file = cell.get_or_try_init(async || {
+            let page = self.page(url, checksum).await?;
+            Ok::<_, Error>(FetchedFile {
+                name: page.name.unwrap_or_else(|| "__unnamed__".to_owned()),
+                content: page.content,
+                mtime: page.modified.unwrap_or_default(),
+            })
+        });
+        file.await.cloned()
     }
 
     /// Checks out the repository of an ADD.
@@ -189,7 +213,7 @@ impl Sources {
 
     /// Writes what is remembered for later builds. It is called when the build has ended.
     pub(crate) async fn save(&self) {
-        for named in self.trees.lock().await.values() {
+        for named in self.trees.known() {
             if let Some(context) = named.tree.as_context() {
                 context.save();
             }
@@ -217,10 +241,11 @@ impl Sources {
             CopyFrom::NamedContext(name) => Some(name.clone()),
             _ => None,
         };
-        let mut trees = self.trees.lock().await;
-        if let Some(known) = trees.get(&key) {
-            return Ok(Arc::clone(known));
-        }
+        let cell = self.trees.cell(key);
+        cell.get_or_try_init(|| self.open_context(from)).await.cloned()
+    }
+
+    async fn open_context(&self, from: &CopyFrom) -> Result<Arc<Named>> {
         let named = match from {
             CopyFrom::Context => {
                 let main = self.main().await?;
@@ -237,9 +262,7 @@ impl Sources {
             }
             _ => return Err(Error::internal("an image or a stage is no context")),
         };
-        let named = Arc::new(named);
-        trees.insert(key, Arc::clone(&named));
-        Ok(named)
+        Ok(Arc::new(named))
     }
 
     async fn open_named(&self, name: &str, title: &str) -> Result<Opened> {
@@ -289,6 +312,11 @@ impl Sources {
     }
 
     async fn open_git(&self, wanted: &git::Wanted) -> Result<Opened> {
+        let cell = self.checkouts.cell(format!("{wanted:?}"));
+        cell.get_or_try_init(|| self.fetch_git(wanted)).await.cloned()
+    }
+
+    async fn fetch_git(&self, wanted: &git::Wanted) -> Result<Opened> {
         let secret = self.secrets()?;
         let agent = self.request.ssh.iter().find(|agent| agent.id == "default").map(|agent| agent.socket.clone());
         let access = git::Access::of(&wanted.remote, &secret, agent);
