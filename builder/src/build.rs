@@ -44,7 +44,8 @@ pub struct Builder {
 /// What a build made.
 #[derive(Clone, Debug, Default)]
 pub struct Built {
-    /// What names the image: the digest of the config, or of the index for several platforms.
+    /// What names the image: the digest of the config, or of the index for several platforms; none where the cache
+    /// alone was filled.
     pub image_id: Option<Digest>,
     /// The manifest or index, where an output made one.
     pub manifest: Option<strake_layers::Descriptor>,
@@ -98,7 +99,13 @@ impl Builder {
             report,
             cancel,
         };
-        phases.run().await
+        let done = phases.run().await;
+        if done.is_err() {
+            // The space of a failed step is given back before anybody is told (edges.md 5).
+            let store = Arc::clone(&self.store);
+            drop(tokio::task::spawn_blocking(move || store.settle()).await);
+        }
+        done
     }
 
     fn client(&self, report: &Report, cancel: &Cancel) -> Arc<strake_registry::Client> {

@@ -84,7 +84,11 @@ fn exporter(output: &Output, request: &BuildRequest) -> Option<Box<dyn Exporter>
 /// Makes all outputs of a build.
 pub(crate) async fn export_all(context: &ExportContext) -> Result<Built> {
     let mut built = Built::default();
-    if let [only] = context.images.as_slice() {
+    // For the cache alone no diff ID is worked out, so there is no config that could be named.
+    let is_made = context.request.outputs.iter().any(|output| !matches!(output, Output::CacheOnly));
+    if let [only] = context.images.as_slice()
+        && is_made
+    {
         let config = strake_layers::Digest::of(&only.config_bytes);
         built.config = Some(config.clone());
         built.image_id = Some(config);
@@ -100,7 +104,7 @@ pub(crate) async fn export_all(context: &ExportContext) -> Result<Built> {
                 }
                 built.manifest.get_or_insert_with(|| manifest.clone());
             }
-            if one.what == "image" || one.what == "push" {
+            if (one.what == "image" || one.what == "push") && !built.names.contains(&one.dest) {
                 built.names.push(one.dest.clone());
             }
             let digest = one.manifest.as_ref().map(|manifest| manifest.digest.to_string());

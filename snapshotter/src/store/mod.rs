@@ -131,6 +131,11 @@ impl Store {
         FileLock::acquire(&path, LockMode::Exclusive, &waiting).map(KeyLock)
     }
 
+    /// Waits until what was thrown away is deleted: its space is free then, and no file of it is left.
+    pub fn settle(&self) {
+        self.trash.settle();
+    }
+
     /// Waits until what was written so far is on the disk. Called once at the end of a build.
     pub fn sync(&self) -> Result<()> {
         if self.options.durability == Durability::None {
