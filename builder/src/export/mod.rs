@@ -81,6 +81,15 @@ fn exporter(output: &Output, request: &BuildRequest) -> Option<Box<dyn Exporter>
     })
 }
 
+/// Refuses names that no image can have, so that a build does not fail at its very end.
+pub(crate) fn check_names(request: &BuildRequest) -> Result<()> {
+    let given = request.outputs.iter().flat_map(|output| match output {
+        Output::Image { names, .. } => names.as_slice(),
+        _ => &[],
+    });
+    given.chain(&request.tags).try_for_each(|name| store::parse_name(name).map(drop))
+}
+
 /// Makes all outputs of a build.
 pub(crate) async fn export_all(context: &ExportContext) -> Result<Built> {
     let mut built = Built::default();

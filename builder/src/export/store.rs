@@ -76,7 +76,7 @@ fn exported(what: &'static str, name: &Reference, top: &Descriptor) -> Exported 
 }
 
 /// A name to keep or push an image under: without a digest, which only its content can give.
-fn parse_name(name: &str) -> Result<Reference> {
+pub(super) fn parse_name(name: &str) -> Result<Reference> {
     let reference = Reference::parse(name).map_err(|error| Error::user(format!("the image name {name:?}: {error}")))?;
     if reference.digest().is_some() {
         return Err(Error::user(format!("the image name {name:?} has a digest"))
