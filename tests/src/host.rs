@@ -5,9 +5,13 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::sync::{OnceLock, mpsc};
+use std::time::Duration;
 
 use crate::{Image, Layout, Outcome};
+
+/// Longer than any run of these tests takes on a machine that does much else.
+const HANG: Duration = Duration::from_secs(240);
 
 /// The binary under test.
 ///
@@ -188,17 +192,30 @@ impl Build<'_> {
         self
     }
 
-    /// Runs it to its end.
+    /// Runs it to its end; one that hangs is killed, and then has no exit code.
     pub fn run(mut self) -> Outcome {
-        let Some(input) = self.stdin.take() else {
-            return Outcome::new(self.command.output().unwrap());
-        };
-        let mut child = self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut pipe = child.stdin.take().unwrap();
+        let input = self.stdin.take();
+        if input.is_some() {
+            self.command.stdin(Stdio::piped());
+        }
+        let mut child = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let id = child.id().to_string();
+        let pipe = child.stdin.take();
         let writer = std::thread::spawn(move || {
-            let _ignored = pipe.write_all(&input);
+            if let (Some(mut pipe), Some(input)) = (pipe, input) {
+                let _ignored = pipe.write_all(&input);
+            }
         });
-        let output = child.wait_with_output().unwrap();
+        let (ended, wait) = mpsc::channel();
+        let reader = std::thread::spawn(move || {
+            let output = child.wait_with_output();
+            let _ignored = ended.send(());
+            output
+        });
+        if wait.recv_timeout(HANG).is_err() {
+            let _ignored = Command::new("kill").args(["-9", &id]).status();
+        }
+        let output = reader.join().unwrap().unwrap();
         writer.join().unwrap();
         Outcome::new(output)
     }

@@ -28,6 +28,14 @@ impl Outcome {
         self
     }
 
+    /// Asserts that the run failed by an error of its own: not by a hang, a panic or a signal; gives itself back.
+    #[track_caller]
+    pub fn fails(self) -> Self {
+        assert!(matches!(self.code, Some(1..=5)), "{:?}: {}", self.code, self.stderr);
+        assert!(self.error().contains("error"), "{}", self.stderr);
+        self
+    }
+
     /// Standard error without the events: the error as people see it.
     pub fn error(&self) -> String {
         let lines = self.stderr.lines().filter(|line| !line.starts_with('{'));
@@ -69,7 +77,8 @@ impl Outcome {
     #[track_caller]
     pub fn digest(&self) -> String {
         let events = self.events();
-        let exported = events.iter().filter(|event| event["event"] == "exported").find_map(|one| one["digest"].as_str());
+        let exported =
+            events.iter().filter(|event| event["event"] == "exported").find_map(|one| one["digest"].as_str());
         exported.unwrap_or_else(|| panic!("nothing with a digest was made: {}", self.stderr)).to_owned()
     }
 }
