@@ -47,7 +47,7 @@ impl Frontend {
         }
         let is_labs = tag.ends_with("labs") || tag.ends_with("experimental");
         let mut numbers = tag.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
-        let version = numbers.next().and_then(|major| numbers.next().map(|minor| (major, minor)));
+        let version = numbers.next().zip(numbers.next());
         Self::BuiltIn { version, is_labs }
     }
 }

@@ -1,7 +1,6 @@
 //! Images that a build needs before it can be planned to its end.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use strake_layers::{Platform, Reference};
@@ -30,8 +29,8 @@ pub enum ImageSource {
     Registry(Reference),
     /// An OCI image layout of this host (`oci-layout://PATH[:TAG][@DIGEST]`).
     Layout {
-        /// The folder or tar.
-        path: PathBuf,
+        /// The folder or tar, in the host's spelling.
+        path: String,
         /// The tag.
         tag: Option<String>,
         /// The digest.
@@ -44,7 +43,7 @@ impl std::fmt::Display for ImageSource {
         match self {
             Self::Registry(reference) => f.write_str(&reference.familiar()),
             Self::Layout { path, tag, digest } => {
-                write!(f, "oci-layout://{}", path.display())?;
+                write!(f, "oci-layout://{path}")?;
                 if let Some(tag) = tag {
                     write!(f, ":{tag}")?;
                 }

@@ -1,7 +1,6 @@
 //! What planning needs of a request.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use strake_layers::{Platform, Reference};
 use strake_parser::Network;
@@ -165,5 +164,5 @@ fn parse_layout(name: &str, text: &str) -> Result<ImageSource> {
         return Err(Error::user(format!("the build context {name:?} names no folder: {text:?}"))
             .with_help("write oci-layout://FOLDER[:TAG][@DIGEST]"));
     }
-    Ok(ImageSource::Layout { path: PathBuf::from(path), tag, digest })
+    Ok(ImageSource::Layout { path: path.to_owned(), tag, digest })
 }

@@ -1,6 +1,7 @@
 //! Resolves image names, each once.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::join_all;
@@ -105,7 +106,7 @@ impl Resolver {
     async fn resolve_now(&self, key: &ImageKey, pull: bool) -> Result<ResolvedImage> {
         let found = match &key.source {
             ImageSource::Layout { path, tag, digest } => {
-                self.import_layout(path, tag.as_deref(), digest.as_deref(), &key.platform).await?
+                self.import_layout(Path::new(path), tag.as_deref(), digest.as_deref(), &key.platform).await?
             }
             ImageSource::Registry(reference) => self.of_name(reference, key, pull).await?,
         };

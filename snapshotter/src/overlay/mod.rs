@@ -31,6 +31,7 @@ const LEFT_LOWERS: usize = 200;
 
 /// What to mount.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "Linux alone mounts"))]
 pub(crate) struct Options<'a> {
     /// The directories below, highest first.
     pub(crate) lowers: &'a [PathBuf],

@@ -1,8 +1,5 @@
 use std::fs;
 use std::path::Path;
-use std::sync::Mutex;
-
-use strake_layers::Notice;
 
 use super::*;
 use crate::source::Tree;
@@ -110,6 +107,10 @@ fn only_what_is_asked_for_is_read() {
 #[cfg(unix)]
 #[test]
 fn special_files_neither_block_nor_vanish_silently() {
+    use std::sync::Mutex;
+
+    use strake_layers::Notice;
+
     let folder = tempfile::tempdir().expect("a folder");
     let fifo = std::process::Command::new("mkfifo").arg(folder.path().join("pipe")).status().expect("mkfifo runs");
     assert!(fifo.success());
