@@ -1,6 +1,7 @@
 //! Inputs that mean harm, and machines that are in the way: a clear error, nothing outside, and right again afterwards.
 
 #![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -307,6 +308,59 @@ fn copying_needs_no_root() {
     assert_eq!(image.file("w/a"), "a");
     let (_, as_root) = host.build("ctx").env("STRAKE_ROOT", host.path("store-of-root")).image();
     assert_eq!(image.diff_ids(), as_root.diff_ids());
+}
+
+#[test]
+fn step_of_an_ordinary_user_leaves_nothing_of_its_surroundings() {
+    let test = "a step of nobody";
+    if !needs_root(test) {
+        return;
+    }
+    let host = open_to_all();
+    let text = "FROM base\nRUN --mount=type=cache,target=/var/c --mount=type=tmpfs,target=/mnt/t echo 1 >/made\n";
+    host.write("ctx/Dockerfile", text);
+    let nobody = |command: &mut Command| {
+        command.uid(65534).gid(65534);
+    };
+    if host.build("ctx").with(nobody).run().code == Some(3) {
+        println!("skipped: {test} needs user namespaces that anybody may make");
+        return;
+    }
+    let (_, image) = host.build("ctx").with(nobody).image();
+    assert_eq!(image.names(1), ["made"]);
+}
+
+#[test]
+fn few_descriptors_are_enough_for_many_files() {
+    let host = Host::new();
+    for number in 0..300 {
+        host.write(&format!("ctx/{}/{number}", number % 17), "content");
+    }
+    host.write("ctx/Dockerfile", "FROM scratch AS one\nCOPY . /a/\nFROM scratch\nCOPY --from=one /a /b/\n");
+    let strake = host.build("ctx").args("-o out").command();
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 64; exec \"$@\"", "sh"]).arg(strake.get_program()).args(strake.get_args());
+    command.current_dir(host.path("")).envs(strake.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    host.strake(&[]).with(|own| *own = command).ok();
+    assert_eq!(host.read("out/b/16/16"), "content");
+}
+
+#[test]
+fn reader_of_standard_output_may_go_away() {
+    let host = Host::new();
+    host.write("ctx/big", noise(2 << 20));
+    host.write("ctx/Dockerfile", "FROM scratch\nCOPY big /\n");
+    for (output, codes) in [("-", [1, 3]), ("out", [0, 0])] {
+        let strake = host.build("ctx").arg("-o").arg(output).command();
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        drop(reader);
+        let mut command = strake;
+        command.stdin(std::process::Stdio::null()).stdout(writer).stderr(std::process::Stdio::piped());
+        let output = command.spawn().unwrap().wait_with_output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code().is_some_and(|code| codes.contains(&code)), "{:?}: {stderr}", output.status);
+        assert!(!stderr.contains("panicked"), "{stderr}");
+    }
 }
 
 #[test]

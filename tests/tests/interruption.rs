@@ -1,6 +1,7 @@
 //! Builds that are stopped, killed or dropped leave nothing, and what comes after them is as if they had never been.
 
 #![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
 
 use std::fs;
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! What a build leaves: archives, folders, images, names, files that tell of them.
 
 #![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
 
 use std::fs;
 use std::process::Command;
