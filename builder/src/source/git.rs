@@ -54,7 +54,8 @@ impl Wanted {
             checksum: reference.checksum.clone(),
             keeps_git_dir: reference.keep_git_dir.unwrap_or(false),
             has_submodules: reference.submodules.unwrap_or(true),
-            has_commit_time: reference.mtime == Some(Mtime::Commit),
+            // The time of the checkout would make another image of the same commit each time (edges.md 19).
+            has_commit_time: reference.mtime != Some(Mtime::Checkout),
             transports: TRANSPORTS,
         }
     }
