@@ -155,11 +155,13 @@ fn processes_of_a_killed_build_end_with_it() {
     assert_ne!(processes_in(&host), Vec::<String>::new());
     build.child.kill().unwrap();
     build.child.wait().unwrap();
-    let began = Instant::now();
-    while !processes_in(&host).is_empty() {
-        assert!(began.elapsed() < Duration::from_secs(60), "{:?}", processes_in(&host));
+    for _ in 0..3000 {
+        if processes_in(&host).is_empty() {
+            break;
+        }
         std::thread::sleep(Duration::from_millis(20));
     }
+    assert_eq!(processes_in(&host), Vec::<String>::new());
     // The next start sweeps what the kernel does not.
     host.dockerfile("ctx", "FROM base\nRUN true\n").ok();
     assert_nothing_is_left(&host);
