@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use strake_layers::{
     ContentSource, DeviceNumber, Entry, EntryKind, FileContent, HostDir, HostKind, ImagePath, Metadata, Rootfs,
+    Timestamp,
 };
 
 use crate::scan::Found;
@@ -183,7 +184,7 @@ impl Differ<'_> {
     }
 
     fn is_same(&self, item: &Found, below: &Entry) -> Result<bool> {
-        if !self.has_attributes(item, &below.meta) || item.stat.mtime != below.meta.mtime {
+        if !self.has_attributes(item, &below.meta) || !is_same_time(item.stat.mtime, below.meta.mtime) {
             return Ok(false);
         }
         let is_device = |kind: HostKind, number: &DeviceNumber| {
@@ -277,6 +278,11 @@ fn link_names(found: &[Found], fates: &mut [Fate]) -> HashMap<usize, usize> {
         }
     }
     links
+}
+
+/// Compares times of which either may have lost its fraction on the way through an archive.
+fn is_same_time(a: Timestamp, b: Timestamp) -> bool {
+    a.seconds == b.seconds && (a.nanos == b.nanos || a.nanos == 0 || b.nanos == 0)
 }
 
 /// Overlay's own record of an absence (kernel documentation, filesystems/overlayfs.rst, "whiteouts and opaque
