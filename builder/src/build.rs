@@ -190,7 +190,8 @@ impl Phases<'_> {
         };
         let built = export::export_all(&context).await?;
         if self.request.outputs.is_empty() {
-            let message = "no output was asked for: the result is in the cache only; name it by --tag, or write it by --output";
+            let message =
+                "no output was asked for: the result is in the cache only; name it by --tag, or write it by --output";
             self.report.send(Event::Warning { id: None, message: message.to_owned() });
         }
         if self.report.has_made_anything() {

@@ -103,7 +103,8 @@ async fn a_layout_is_brought_into_the_store() {
     let layout = Layout::collect(made.blobs(), vec![image]).expect("a layout");
     layout.write_folder(&path, &Cancel::new()).expect("is written");
     let store = store(&folder.path().join("other"));
-    let source = |tag: &str| ImageSource::Layout { path: path.display().to_string(), tag: Some(tag.to_owned()), digest: None };
+    let source =
+        |tag: &str| ImageSource::Layout { path: path.display().to_string(), tag: Some(tag.to_owned()), digest: None };
     let wanted = ImageKey { source: source("v1"), platform: platform() };
     let resolver = resolver(&store);
     let image = resolver.resolve(&wanted, false).await.expect("resolves");
