@@ -30,6 +30,8 @@ pub struct Settings {
     pub registry: strake_registry::ClientOptions,
     /// How much a loss of power may cost.
     pub durability: strake_snapshotter::Durability,
+    /// Ends waiting for other processes that use the store. Where an engine does one build, it is that build's flag.
+    pub cancel: Cancel,
 }
 
 /// Builds images. It holds a store open; any number of builders may share the store.
@@ -58,7 +60,8 @@ pub struct Built {
 impl Builder {
     /// Opens the store and finds out what this machine can do.
     pub fn open(settings: Settings, notices: &NoticeSink) -> Result<Self> {
-        let options = StoreOptions { notices: notices.clone(), durability: settings.durability, ..Default::default() };
+        let options =
+            StoreOptions { notices: notices.clone(), durability: settings.durability, cancel: settings.cancel.clone() };
         let store = Arc::new(Store::open(&settings.root, options)?);
         let snapshotter: Arc<dyn Snapshotter> = match OverlaySnapshotter::new(Arc::clone(&store)) {
             Ok(overlay) => Arc::new(overlay),

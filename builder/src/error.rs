@@ -98,6 +98,7 @@ impl Error {
             }
             Self::Run { help, .. } | Self::Other { help, .. } => help.as_deref(),
             Self::Registry(error) => error.help(),
+            Self::Snapshotter(error) => error.help(),
             _ => None,
         }
     }

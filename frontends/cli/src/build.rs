@@ -2,10 +2,12 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::json;
-use strake::{Built, Engine, NoticeSink};
+use strake::{Built, Cancel, Engine, NoticeSink, Settings};
 
 use crate::args::{BuildArgs, ProgressMode, StoreArgs};
 use crate::progress::Screen;
@@ -22,8 +24,12 @@ pub(crate) fn run(store: &StoreArgs, args: &BuildArgs) -> Result<ExitCode> {
     let mode = if quiet { ProgressMode::Quiet } else { args.progress };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
     let settings = settings::make(store)?;
-    let ended = runtime.block_on(async {
-        let mut signals = sys::signals()?;
+    let cancel = Cancel::new();
+    // Waiting for other processes at the store ends with this build, too.
+    let settings = Settings { cancel: cancel.clone(), ..settings };
+    let signal = Arc::new(AtomicI32::new(0));
+    let result = runtime.block_on(async {
+        stop_on_signals(&cancel, &signal)?;
         let screen = Screen::new(mode, args.explain_cache);
         let sink = screen.sink();
         let notices = NoticeSink::new(move |notice| {
@@ -31,39 +37,41 @@ pub(crate) fn run(store: &StoreArgs, args: &BuildArgs) -> Result<ExitCode> {
                 sink.send(strake::Event::Warning { id: None, message });
             }
         });
-        let engine = Engine::open_with(settings, &notices)?;
-        let build = engine.build(request, screen.sink());
-        let cancel = build.cancel();
-        let mut signal = None;
-        tokio::pin!(build);
-        let result = loop {
-            tokio::select! {
-                result = &mut build => break result,
-                Some(number) = signals.recv() => {
-                    if signal.is_none() {
-                        signal = Some(number);
-                        cancel.cancel();
-                    } else {
-                        cancel.cancel_now();
-                    }
-                }
-            }
+        let opened = tokio::task::spawn_blocking(move || Engine::open_with(settings, &notices)).await?;
+        let result = match opened {
+            Ok(engine) => engine.build_with(request, screen.sink(), cancel).await,
+            Err(error) => Err(error),
         };
         screen.finish();
-        anyhow::Ok((result, signal))
+        anyhow::Ok(result)
     });
     runtime.shutdown_background();
-    let (result, signal) = ended?;
-    match result {
+    match result? {
         Ok(built) => {
             report(args, &built)?;
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {
             crate::complain(&render::error(&error, console::colors_enabled_stderr()));
+            let signal = Some(signal.load(Ordering::SeqCst)).filter(|number| *number != 0);
             Ok(ExitCode::from(exit::code(&error, signal)))
         }
     }
+}
+
+/// Stops the build at the first signal, and at once at the second; the first one's number is noted.
+fn stop_on_signals(cancel: &Cancel, first: &Arc<AtomicI32>) -> Result<()> {
+    let mut signals = sys::signals()?;
+    let (cancel, first) = (cancel.clone(), Arc::clone(first));
+    tokio::spawn(async move {
+        while let Some(number) = signals.recv().await {
+            match first.compare_exchange(0, number, Ordering::SeqCst, Ordering::SeqCst) {
+                Ok(_) => cancel.cancel(),
+                Err(_) => cancel.cancel_now(),
+            }
+        }
+    });
+    Ok(())
 }
 
 /// `--iidfile`, `--metadata-file`, `--quiet`.

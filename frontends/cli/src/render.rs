@@ -67,6 +67,9 @@ fn step_error(place: &Finding, step: &str, source: Option<&Error>, colour: bool)
 }
 
 fn other_error(error: &Error) -> String {
+    if error.is_cancelled() {
+        return "error: the build was stopped\n".to_owned();
+    }
     let mut lines = vec![format!("error: {}", shortened(&error.to_string()))];
     let mut cause = std::error::Error::source(error);
     while let Some(below) = cause {

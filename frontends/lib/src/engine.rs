@@ -31,7 +31,14 @@ impl Engine {
     /// # Panics
     /// When called outside of a tokio runtime.
     pub fn build(&self, request: BuildRequest, events: EventSink) -> Build {
-        let cancel = Cancel::new();
+        self.build_with(request, events, Cancel::new())
+    }
+
+    /// As [`Engine::build`], with the flag that stops it.
+    ///
+    /// # Panics
+    /// When called outside of a tokio runtime.
+    pub fn build_with(&self, request: BuildRequest, events: EventSink, cancel: Cancel) -> Build {
         let builder = Arc::clone(&self.builder);
         let stop = cancel.clone();
         let task = tokio::spawn(async move { builder.build(request, events, stop).await });
