@@ -161,7 +161,7 @@ pub(crate) struct BuildArgs {
     /// Size of /dev/shm in RUN, e.g. 128m
     #[arg(long, value_name = "SIZE")]
     pub(crate) shm_size: Option<String>,
-    /// Resource limit in RUN: NAME=SOFT[:HARD]
+    /// Resource limit in RUN: NAME=SOFT or NAME=SOFT:HARD
     #[arg(long = "ulimit", value_name = "SPEC")]
     pub(crate) ulimits: Vec<String>,
     /// Network of RUN that names none
