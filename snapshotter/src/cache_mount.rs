@@ -1,7 +1,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use strake_layers::{ImagePath, Metadata, Rootfs};
 
@@ -159,12 +158,11 @@ impl Store {
 /// The mount of a locked instance; `None` if it was pruned before the lock was had.
 fn taken(instance: &Path, lock: FileLock) -> Result<Option<CacheMount>> {
     let path = instance.join("data");
-    let Ok(file) = fs::File::open(instance) else { return Ok(None) };
     if !path.is_dir() {
         return Ok(None);
     }
     // The time of last use, for pruning.
-    drop(file.set_modified(SystemTime::now()));
+    sys::mark_used(instance);
     Ok(Some(CacheMount { path, _lock: lock }))
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use strake_layers::{Cancel, Notice, NoticeSink};
 
-use crate::{Error, Result};
+use crate::{Error, Result, sys};
 
 /// How long one waits before the user is told (linux.md §1.7).
 const NOTICE_AFTER: Duration = Duration::from_secs(2);
@@ -85,7 +85,7 @@ impl FileLock {
 
     /// Turns an exclusive lock into a shared one.
     pub(crate) fn share(&self, path: &Path) -> Result<()> {
-        self.0.lock_shared().map_err(|e| Error::host("lock", path, e))
+        sys::share_lock(&self.0).map_err(|e| Error::host("lock", path, e))
     }
 
     /// As [`FileLock::try_acquire`], with the file opened already.

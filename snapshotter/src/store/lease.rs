@@ -1,4 +1,4 @@
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -6,7 +6,7 @@ use strake_layers::{Digest, LayerId};
 
 use super::Store;
 use crate::lock::{FileLock, LockMode};
-use crate::{Error, Result};
+use crate::{Error, Result, sys};
 
 /// Keeps pruning away from everything that was used or made since the lease was taken. A build holds one from its
 /// begin to its end; a killed one loses it.
@@ -49,10 +49,7 @@ impl Store {
     fn mark_used(&self, path: &Path) -> bool {
         // Pruning looks at times and removes under the exclusive lock: nothing goes between this mark and its use.
         let Ok(_pruning) = self.keep_from_pruning() else { return false };
-        let Ok(file) = File::open(path) else { return false };
-        // A folder cannot be opened like this everywhere, and a read-only store has no need of the mark.
-        drop(file.set_modified(SystemTime::now()));
-        true
+        sys::mark_used(path)
     }
 
     fn keep_from_pruning(&self) -> Result<FileLock> {

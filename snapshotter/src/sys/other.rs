@@ -141,6 +141,33 @@ pub(crate) fn is_privileged() -> bool {
     false
 }
 
+pub(crate) fn mark_used(path: &Path) -> bool {
+    let mut options = File::options();
+    #[cfg(windows)]
+    {
+        use std::os::windows::fs::OpenOptionsExt as _;
+        // FILE_WRITE_ATTRIBUTES, and FILE_FLAG_BACKUP_SEMANTICS, without which no folder can be opened.
+        options.access_mode(0x0100).custom_flags(0x0200_0000);
+    }
+    #[cfg(not(windows))]
+    options.read(true);
+    match options.open(path) {
+        Ok(file) => {
+            drop(file.set_modified(SystemTime::now()));
+            true
+        }
+        Err(_) => path.exists(),
+    }
+}
+
+/// Turns an exclusive lock into a shared one. On Windows a file would have both (LockFileEx, "Remarks"), so the first one
+/// goes before: whoever gets in between finds a store that nobody uses yet, and shares it in turn.
+pub(crate) fn share_lock(file: &File) -> io::Result<()> {
+    // The standard library unlocks twice, to be sure, and Wine complains about the second time.
+    drop(file.unlock());
+    file.lock_shared()
+}
+
 pub(crate) fn sync_file_system(_path: &Path) -> io::Result<()> {
     Ok(())
 }

@@ -12,7 +12,9 @@ mod windows;
 use std::path::Path;
 use std::sync::Arc;
 
-use strake_layers::{Cancel, Entry, EntryKind, HostDir, ImagePath, Metadata, NoticeSink, Platform, Rootfs, Timestamp};
+use strake_layers::{
+    Cancel, ContentSource, Entry, EntryKind, HostDir, ImagePath, Metadata, NoticeSink, Platform, Rootfs, Timestamp,
+};
 use strake_parser::{Diagnostic, Span};
 
 use super::{Copied, CopyError, CopyInput, copy_entries};
@@ -87,7 +89,8 @@ impl Bench {
             return self;
         }
         match self.attempt(line, from) {
-            Ok(done) => {
+            Ok(mut done) => {
+                as_on_linux(&mut done.entries);
                 self.root = self.root.with_layer(done.entries.clone().into());
                 self.last = done.entries;
                 self.warnings.extend(done.warnings);
@@ -190,6 +193,16 @@ impl Bench {
     /// What the last instruction made.
     fn last(&self) -> Vec<String> {
         list(&self.last)
+    }
+}
+
+/// A Windows host gives all files of a context the mode 0755; the trees expected here are those of Linux.
+fn as_on_linux(entries: &mut [Entry]) {
+    for entry in entries {
+        let EntryKind::File(content) = &entry.kind else { continue };
+        if cfg!(windows) && matches!(content.source, ContentSource::Host { .. }) && entry.meta.mode == 0o755 {
+            entry.meta.mode = 0o644;
+        }
     }
 }
 

@@ -142,6 +142,7 @@ fn hashes(context: &Context) -> Vec<(String, String)> {
     entries.iter().map(|entry| (entry.path.to_string(), hash(entry))).collect()
 }
 
+#[cfg(unix)]
 fn with_memo(folder: &Path, memo: &Path) -> Context {
     let memo = memo.to_owned();
     let file = MemoFile(Arc::new(move |_: &[u8; 32]| memo.clone()));

@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use rustix::fs::{CWD, Mode, OFlags};
 use strake_layers::ImagePath;
@@ -53,6 +54,19 @@ pub(crate) fn relative_path(path: &ImagePath) -> PathBuf {
 /// Tells whether files can be given to any owner, devices made and mounts set up.
 pub(crate) fn is_privileged() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// Gives a file or folder the time of now, where that is allowed; tells whether it is there.
+pub(crate) fn mark_used(path: &Path) -> bool {
+    let Ok(file) = fs::File::open(path) else { return false };
+    // A read-only store has no need of the mark.
+    drop(file.set_modified(SystemTime::now()));
+    true
+}
+
+/// Turns an exclusive lock into a shared one (flock(2): a lock on an open file replaces its former one).
+pub(crate) fn share_lock(file: &fs::File) -> io::Result<()> {
+    file.lock_shared()
 }
 
 /// Waits until the file system that holds `path` is on its disk.

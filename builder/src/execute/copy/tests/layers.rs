@@ -22,6 +22,7 @@ fn a_layer_holds_what_changed_and_the_directories_above() {
     );
 }
 
+#[cfg(unix)]
 #[test]
 fn the_same_copy_again_is_an_empty_layer() {
     let mut bench = Bench::new(&["a.txt", "dir/f", "dir/sub/g"]);
