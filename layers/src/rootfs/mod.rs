@@ -52,6 +52,12 @@ impl Rootfs {
         Self { layers }
     }
 
+    /// The view of the lowest `count` layers only.
+    #[must_use]
+    pub fn lowest(&self, count: usize) -> Self {
+        Self { layers: self.layers.iter().take(count).cloned().collect() }
+    }
+
     /// The entries of each layer, lowest first, as the view has them: parents added that a layer does not list, and
     /// what lies below such a parent moved to where a lower layer's link in its place leads.
     pub fn layers(&self) -> &[Arc<[Entry]>] {

@@ -78,7 +78,7 @@ async fn execute(work: &StepWork<'_>, op: &RunOp, binds: Binds) -> Result<Layer>
     let io = Output::new(work);
     let command = op.argv.join(" ");
     blocking(move || {
-        let trees = materialise(&session, &layers)?;
+        let trees = materialise(&session, &layers, &rootfs)?;
         let outcome = run_over(&session, &trees, &rootfs, prepared, &io);
         io.finish();
         match outcome? {
@@ -89,16 +89,12 @@ async fn execute(work: &StepWork<'_>, op: &RunOp, binds: Binds) -> Result<Layer>
     .await
 }
 
-/// Writes out all layers, each once.
-pub(super) fn materialise(session: &Session, layers: &[Arc<Layer>]) -> Result<Vec<Tree>> {
+/// Writes out all layers of a view, each once.
+pub(super) fn materialise(session: &Session, layers: &[Arc<Layer>], rootfs: &Rootfs) -> Result<Vec<Tree>> {
     let mut trees = Vec::with_capacity(layers.len());
-    let mut below = Rootfs::new(Vec::new());
-    for layer in layers {
+    for (at, layer) in layers.iter().enumerate() {
         session.cancel.check()?;
-        trees.push(session.snapshotter.materialise(layer, Some(&below))?);
-        if let Some(entries) = layer.entries() {
-            below = below.with_layer(Arc::clone(entries));
-        }
+        trees.push(session.snapshotter.materialise(layer, Some(&rootfs.lowest(at)))?);
     }
     Ok(trees)
 }

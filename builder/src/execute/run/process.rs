@@ -180,7 +180,7 @@ impl Prepared {
                 Pending::Bind { target, shown, is_read_only } => {
                     let kind = if shown.is_directory { TargetKind::Directory } else { TargetKind::File };
                     targets.push(MountTarget { path: target.clone(), kind });
-                    let trees = materialise(session, &shown.layers)?;
+                    let trees = materialise(session, &shown.layers, &shown.rootfs)?;
                     let stack = Stack { trees: &trees, rootfs: &shown.rootfs };
                     let access = if is_read_only { Access::ReadOnly } else { Access::Private };
                     let tree = Arc::new(session.snapshotter.view(&stack, access)?);
