@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 
-use crate::run::{Tally, cargo, cargo_test};
-use crate::{conformance, packages};
+use crate::run::{Tally, cargo, cargo_test, must};
+use crate::{conformance, packages, windows};
 
 /// Runs all tiers; the last line is the tally.
 pub(crate) fn run_all() -> Result<bool> {
@@ -12,6 +12,7 @@ pub(crate) fn run_all() -> Result<bool> {
     for (name, tally) in [
         ("unit, data-driven, component, root", workspace as fn() -> Result<Tally>),
         ("conformance", || conformance::run(&["--quiet".to_owned()])),
+        ("Windows", windows::tier),
     ] {
         let tally = tally().unwrap_or_else(|error| {
             eprintln!("{name}: {error:#}");
@@ -26,5 +27,7 @@ pub(crate) fn run_all() -> Result<bool> {
 
 /// The tests of all crates. The root tests find their needs themselves and say `skipped: …` where one is missing.
 fn workspace() -> Result<Tally> {
+    // The end-to-end tests run the binary as it lies there.
+    must(&mut cargo(["build", "--quiet", "-p", "strake-cli"]))?;
     cargo_test(&mut cargo(["test", "--workspace", "--no-fail-fast", "--", "--nocapture"]))
 }
