@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use reqwest::{Method, StatusCode, Url};
 use strake_layers::{Digest, Reference};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::auth::{Auth, Scope};
 use crate::error::{Error, Place, Result};
 use crate::options::ClientOptions;
 use crate::reply::Reply;
 use crate::retry::{Attempts, ConnectionFault, Failure, stoppable};
-use crate::target::Registry;
+use crate::target::{Registry, is_loopback};
 use crate::transport::{Request, Transport};
 
 /// How long a server may take to show that it speaks TLS where plain HTTP would do as well.
@@ -127,6 +128,9 @@ impl Client {
         {
             return Ok(known);
         }
+        if is_loopback(&probe) && !greets_in_tls(&registry.authority, &probe, &self.inner.options).await {
+            return Ok("http");
+        }
         // Over TLS first, as docker does; plain HTTP servers answer the greeting with bytes that are no TLS, and at once.
         let request = Request::new(Method::GET, probe);
         let limit = PROBE_TIME.min(self.inner.options.limits.connect);
@@ -142,6 +146,25 @@ impl Client {
             Ok(Err(_)) | Err(_) => Ok("http"),
         }
     }
+}
+
+/// Tells whether a server of this machine answers the begin of a TLS record with one of its own, as every TLS server does
+/// (RFC 8446 §5.1). It costs one connection, and no certificates.
+async fn greets_in_tls(authority: &str, probe: &Url, options: &ClientOptions) -> bool {
+    /// A handshake record with a message of no known type, which TLS servers answer with an alert; the line ends make
+    /// HTTP servers answer it, too, at once.
+    const RECORD: &[u8] = b"\x16\x03\x01\0\x04\xff\0\0\0\r\n\r\n";
+    let port = probe.port_or_known_default().unwrap_or(443);
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let answer = async {
+        let mut stream = tokio::net::TcpStream::connect((host, port)).await?;
+        stream.write_all(RECORD).await?;
+        stream.read_u8().await
+    };
+    let limit = PROBE_TIME.min(options.limits.connect);
+    // An alert (21) or a handshake (22); anything else, silence included, is no TLS.
+    matches!(tokio::time::timeout(limit, answer).await, Ok(Ok(21 | 22)))
 }
 
 /// What is said of an answer that cannot come from a registry.

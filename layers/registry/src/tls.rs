@@ -24,6 +24,15 @@ pub(crate) struct HostCertificates {
     client: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
 }
 
+/// Makes the settings of connections that never speak TLS: reading the machine's roots costs more than all the rest.
+pub(crate) fn config_without_roots() -> Result<ClientConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let versions = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::Internal(format!("TLS versions: {error}")))?;
+    Ok(versions.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+}
+
 /// Makes the settings for connections. Only HTTP/1.1 is offered, see `transport`.
 ///
 /// The provider is passed explicitly: nothing depends on which one some other part of the process installed.

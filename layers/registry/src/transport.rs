@@ -15,7 +15,7 @@ use crate::options::ClientOptions;
 use crate::reply::Reply;
 use crate::retry::{Attempts, ConnectionFault, Failure};
 use crate::target::{Registry, authority_of, is_loopback, is_private, is_private_address, is_same_origin, shown};
-use crate::tls::{HostCertificates, client_config, read_certificates};
+use crate::tls::{HostCertificates, client_config, config_without_roots, read_certificates};
 use crate::upload::{FilePart, Watch};
 
 /// The most redirects of one request, as browsers and Go allow.
@@ -74,6 +74,9 @@ impl Request {
         self
     }
 }
+
+/// The name under which the client without TLS is kept: no authority looks like it.
+const PLAIN: &str = "http://";
 
 /// The connections.
 #[derive(Debug)]
@@ -205,13 +208,27 @@ impl Transport {
         }
         let options = self.options.clone();
         let task = tokio::task::spawn_blocking(move || {
-            let builder = client_builder(&options, HostCertificates::default())?;
+            let builder = client_builder(&options, client_config(HostCertificates::default())?)?;
             finish_client(builder.resolve_to_addrs(&host, &addresses))
         });
         Ok(task.await.map_err(|error| Error::Internal(format!("making a client: {error}")))??)
     }
 
+    /// A client for loopback without TLS, which needs no certificates.
+    fn plain_client(&self) -> Result<reqwest::Client> {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(PLAIN) {
+            return Ok(client.clone());
+        }
+        let client = finish_client(client_builder(&self.options, config_without_roots()?)?)?;
+        clients.insert(PLAIN.to_owned(), client.clone());
+        Ok(client)
+    }
+
     async fn client_for(&self, url: &Url) -> Result<reqwest::Client> {
+        if url.scheme() == "http" && is_loopback(url) {
+            return self.plain_client();
+        }
         let authority = authority_of(url);
         {
             let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
@@ -242,16 +259,16 @@ impl Transport {
 }
 
 fn build_client(options: &ClientOptions, certificates: HostCertificates) -> Result<reqwest::Client> {
-    finish_client(client_builder(options, certificates)?)
+    finish_client(client_builder(options, client_config(certificates)?)?)
 }
 
 fn finish_client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client> {
     builder.build().map_err(|error| Error::Configuration(format!("cannot prepare connections: {}", deepest(&error))))
 }
 
-fn client_builder(options: &ClientOptions, certificates: HostCertificates) -> Result<reqwest::ClientBuilder> {
+fn client_builder(options: &ClientOptions, config: rustls::ClientConfig) -> Result<reqwest::ClientBuilder> {
     let mut builder = reqwest::Client::builder()
-        .tls_backend_preconfigured(client_config(certificates)?)
+        .tls_backend_preconfigured(config)
         // Parallel blobs over connections of their own are faster than through the window of one.
         .http1_only()
         .user_agent(&options.user_agent)
