@@ -119,16 +119,35 @@ impl Read for HostReader {
     }
 }
 
+/// Below so many bytes waking other threads costs more than they save.
+const WORTH_THREADS: u64 = 1 << 20;
+
+/// What opening a file costs, in bytes that could be hashed meanwhile.
+const OPENING: u64 = 32 << 10;
+
 /// Fills the content hashes that entries lack, on all threads of rayon's pool.
 pub fn hash_contents(entries: &mut [Entry], cancel: &Cancel) -> Result<()> {
-    entries.par_iter_mut().with_max_len(64).try_for_each(|entry| {
+    let hash = |entry: &mut Entry| {
         let EntryKind::File(content) = &mut entry.kind else { return Ok(()) };
         if content.hash.is_none() {
             cancel.check()?;
             content.hash = Some(content.compute_hash()?);
         }
         Ok(())
-    })
+    };
+    if missing_bytes(entries) < WORTH_THREADS {
+        return entries.iter_mut().try_for_each(hash);
+    }
+    entries.par_iter_mut().with_max_len(64).try_for_each(hash)
+}
+
+/// The bytes that have no hash yet, with something for each file's opening.
+fn missing_bytes(entries: &[Entry]) -> u64 {
+    let of_entry = |entry: &Entry| match &entry.kind {
+        EntryKind::File(content) if content.hash.is_none() => content.size.saturating_add(OPENING),
+        _ => 0,
+    };
+    entries.iter().map(of_entry).fold(0, u64::saturating_add)
 }
 
 #[cfg(test)]

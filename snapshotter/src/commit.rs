@@ -91,11 +91,14 @@ fn hash(reader: &mut dyn std::io::Read, path: &ImagePath) -> Result<ContentHash>
     Ok(ContentHash(*hasher.finalize().as_bytes()))
 }
 
+/// Fewer entries are not worth waking other threads for.
+const WORTH_THREADS: usize = 256;
+
 /// Turns an upper directory into a tree that holds what the layer's entries say and nothing else, so that it can serve
 /// under any other layers, too.
 fn tidy(upper: &Path, found: &[Found], changes: &Changes) -> Result<()> {
     let error = |path: &ImagePath, e| Error::host("tidy up", host_path(upper, path), e);
-    found.par_iter().try_for_each(|item| {
+    let remove_marks = |item: &Found| {
         let keeps_opaque = changes.spelled_out.binary_search(&item.path).is_err();
         let is_mark = |name: &[u8]| overlay_name(name).is_some_and(|name| !(keeps_opaque && name == b"opaque"));
         let marks: Vec<Box<[u8]>> = item.xattrs.keys().filter(|name| is_mark(name)).cloned().collect();
@@ -103,7 +106,12 @@ fn tidy(upper: &Path, found: &[Found], changes: &Changes) -> Result<()> {
             return Ok(());
         }
         sys::remove_xattrs(&host_path(upper, &item.path), &marks).map_err(|e| error(&item.path, e))
-    })?;
+    };
+    if found.len() < WORTH_THREADS {
+        found.iter().try_for_each(remove_marks)?;
+    } else {
+        found.par_iter().try_for_each(remove_marks)?;
+    }
     if changes.unwanted.is_empty() && changes.added_whiteouts.is_empty() {
         return Ok(());
     }

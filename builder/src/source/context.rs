@@ -14,6 +14,9 @@ use super::memo::{self, Memo};
 use super::tree::{FileId, SourceNode};
 use crate::{Error, Result};
 
+/// Fewer entries are not worth waking other threads for.
+const WORTH_THREADS: usize = 1024;
+
 /// A folder of the host as build context. Cheap to ask twice: what was read once is kept.
 #[derive(Debug)]
 pub(crate) struct Context {
@@ -180,6 +183,10 @@ impl Context {
 
     /// Reads all directories at and below a path, in parallel.
     pub(crate) fn load(&self, path: &ImagePath) -> Result<()> {
+        // A folder without folders needs no threads.
+        if !self.children(path)?.iter().any(|child| child.entry.is_directory()) {
+            return Ok(());
+        }
         let failed = Mutex::new(None);
         rayon::scope(|scope| self.load_below(scope, path, &failed));
         failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
@@ -209,13 +216,18 @@ impl Context {
         use rayon::prelude::*;
 
         if let Some(memo) = &self.memo {
-            entries.par_iter_mut().for_each(|entry| {
+            let fill = |entry: &mut Entry| {
                 if let Some((path, stamp, content)) = self.own_file(entry)
                     && content.hash.is_none()
                 {
                     content.hash = memo.find(&path, &stamp);
                 }
-            });
+            };
+            if entries.len() < WORTH_THREADS {
+                entries.iter_mut().for_each(fill);
+            } else {
+                entries.par_iter_mut().for_each(fill);
+            }
         }
         let missing: Vec<usize> = entries
             .iter_mut()

@@ -18,7 +18,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Args)]
 pub(crate) struct StoreArgs {
     /// Folder of the store [default: /var/lib/strake for root, else strake in the user's data folder]
-    #[arg(long, global = true, env = "STRAKE_ROOT", value_name = "DIR")]
+    #[arg(long, global = true, env = "STRAKE_ROOT", hide_env_values = true, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
 }
 
@@ -144,7 +144,7 @@ pub(crate) struct BuildArgs {
     #[arg(long)]
     pub(crate) push: bool,
     /// Display of progress
-    #[arg(long, value_enum, default_value_t, env = "BUILDKIT_PROGRESS")]
+    #[arg(long, value_enum, default_value_t, env = "BUILDKIT_PROGRESS", hide_env_values = true)]
     pub(crate) progress: ProgressMode,
     /// Print nothing but the image's ID
     #[arg(short, long)]
