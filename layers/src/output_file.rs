@@ -72,7 +72,11 @@ impl OutputFile {
     }
 }
 
-/// Makes a file with a name of its own in the folder of `path`, readable as the user's mask allows.
+/// What the names of unfinished files end in.
+const SUFFIX: &str = ".strake.tmp";
+
+/// Makes a file with a name of its own in the folder of `path`, readable as the user's mask allows. It is locked while
+/// somebody writes it; those of killed processes are removed (edges.md 2).
 fn create_beside(path: &Path) -> Result<NamedTempFile<File>> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -81,9 +85,30 @@ fn create_beside(path: &Path) -> Result<NamedTempFile<File>> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     // A long name must still fit with what is added to it.
     let prefix: String = format!(".{name}").chars().take(40).collect();
+    remove_abandoned(folder, &prefix);
     let open = |path: &Path| OpenOptions::new().write(true).create_new(true).open(path);
-    let file = tempfile::Builder::new().prefix(&prefix).suffix(".tmp").make_in(folder, open);
-    file.map_err(|e| Error::host("create a file for", path, e))
+    loop {
+        let file = tempfile::Builder::new().prefix(&prefix).suffix(SUFFIX).make_in(folder, open);
+        let file = file.map_err(|e| Error::host("create a file for", path, e))?;
+        // Before the lock another process may have taken it for an abandoned one. Without locks nobody removes any.
+        if file.as_file().lock().is_err() || file.path().exists() {
+            return Ok(file);
+        }
+    }
+}
+
+/// Removes unfinished files that nobody writes any more.
+fn remove_abandoned(folder: &Path, prefix: &str) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let is_ours = name.to_str().is_some_and(|name| name.starts_with(prefix) && name.ends_with(SUFFIX));
+        if is_ours
+            && let Ok(file) = OpenOptions::new().write(true).open(entry.path())
+            && file.try_lock().is_ok()
+        {
+            drop(fs::remove_file(entry.path()));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -105,6 +130,21 @@ mod tests {
         output.commit().expect("committed");
         assert_eq!(fs::read(&path).expect("read"), b"new");
         assert_eq!(fs::read_dir(dir.path()).expect("read").count(), 1);
+    }
+
+    #[test]
+    fn files_of_killed_processes_go_and_those_of_others_stay() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("out");
+        let abandoned = dir.path().join(format!(".outAbCdEf{SUFFIX}"));
+        fs::write(&abandoned, "half").expect("written");
+        fs::write(dir.path().join(".out.tmp"), "the user's").expect("written");
+        let first = OutputFile::create(&path).expect("created");
+        assert!(!abandoned.exists());
+        let second = OutputFile::create(&path).expect("created");
+        first.commit().expect("committed");
+        second.commit().expect("committed");
+        assert_eq!(fs::read_dir(dir.path()).expect("read").count(), 2);
     }
 
     #[test]
