@@ -166,6 +166,14 @@ impl Store {
     }
 }
 
+impl Drop for Store {
+    fn drop(&mut self) {
+        // A step of a killed process holds that one's locks until it has executed its program: what was still held when
+        // this store was opened is free now.
+        drop(recovery::sweep(&self.layout, &self.trash, false));
+    }
+}
+
 /// Seconds since 1970, for times of last use only: they never reach a result.
 pub(crate) fn now() -> i64 {
     let elapsed = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
