@@ -34,6 +34,9 @@ pub(crate) fn must(command: &mut Command) -> Result<()> {
 pub(crate) fn succeeds(command: &mut Command) -> Result<bool> {
     eprintln!("$ {}", shown(command));
     let status = command.status().with_context(|| format!("cannot run {}", shown(command)))?;
+    if status.code().is_none() {
+        eprintln!("{} was ended: {status}", shown(command));
+    }
     Ok(status.success())
 }
 
