@@ -36,14 +36,14 @@ pub(crate) fn run() -> Result<bool> {
 
 /// Runs the task as one tier of several.
 pub(crate) fn tier() -> Result<Tally> {
-    let toolchain = match Toolchain::prepare() {
-        Ok(toolchain) => toolchain,
-        Err(error) if may_be_missing() => {
-            println!("SKIPPED: nothing was compiled or tested for Windows, since STRAKE_WIN=optional and: {error:#}");
-            return Ok(Tally { skipped: 1, ..Tally::default() });
+    if let Err(error) = Toolchain::install() {
+        if !may_be_missing() {
+            return Err(error);
         }
-        Err(error) => return Err(error),
-    };
+        println!("SKIPPED: nothing was compiled or tested for Windows, since STRAKE_WIN=optional and: {error:#}");
+        return Ok(Tally { skipped: 1, ..Tally::default() });
+    }
+    let toolchain = Toolchain::prepare()?;
     let mut report = Report::default();
     for (task, more) in [("check", &[][..]), ("clippy", &["--", "-D", "warnings"][..])] {
         let mut command = toolchain.cargo(task);

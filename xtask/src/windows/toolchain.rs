@@ -57,9 +57,13 @@ pub(super) struct Toolchain {
 }
 
 impl Toolchain {
-    /// Installs and makes what is missing.
+    /// Installs the packages that are missing.
+    pub(super) fn install() -> Result<()> {
+        packages::install(PACKAGES)
+    }
+
+    /// Makes what is missing; the packages are there.
     pub(super) fn prepare() -> Result<Self> {
-        packages::install(PACKAGES)?;
         let folder = target_dir().join("win");
         fs::create_dir_all(&folder)?;
         // From `rustc 1.96.0 (ac68faa20 2026-05-25) (built from a source tarball)`; the package's revision matters, too.
