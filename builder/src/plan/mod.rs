@@ -15,6 +15,7 @@ pub mod graph;
 mod images;
 mod lints;
 mod options;
+mod outline;
 mod paths;
 mod ports;
 mod reach;
@@ -28,6 +29,7 @@ use strake_parser::{Diagnostic, Parsed};
 pub use codes::TABLE as CODES;
 pub use images::{ImageKey, ImageRequest, ImageSource, KnownImages};
 pub use options::{NamedContext, NamedContextKind, PlanOptions};
+pub use outline::{Outline, OutlineEdge, OutlineEdgeKind, OutlineInstruction, OutlineSource, OutlineStage, outline};
 
 use graph::BuildGraph;
 

@@ -21,15 +21,16 @@ pub(super) struct Trigger {
 
 /// A place where a stage reads from something else than the build context.
 #[derive(Clone, Debug)]
-struct Use {
-    bound: Bound,
+pub(super) struct Use {
+    pub(super) bound: Bound,
     name: String,
-    span: Span,
-    kind: UseKind,
+    pub(super) span: Span,
+    pub(super) kind: UseKind,
 }
 
+/// What makes a [`Use`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum UseKind {
+pub(super) enum UseKind {
     Base,
     Copy,
     Mount { target: String },
@@ -61,7 +62,7 @@ pub(super) fn reach(table: &Table<'_>, target: usize, images: &KnownImages, lint
         }
         let mut all = uses[index].clone();
         for trigger in fired(table, index, images, lints) {
-            all.extend(uses_of(table, index, &trigger.instruction, Some(table.entries[index].stage.from_span), lints));
+            all.extend(trigger_uses(table, index, &trigger, lints));
             if let InstructionKind::Arg(items) = &trigger.instruction.kind {
                 reach.triggered_arguments.extend(items.iter().map(|item| item.name.value.clone()));
             }
@@ -182,7 +183,7 @@ fn read_trigger(table: &Table<'_>, index: usize, text: &str, lints: &mut Lints) 
 }
 
 /// Gives the edges that the lines of a stage make, its FROM first.
-fn uses_of_stage(table: &Table<'_>, index: usize, lints: &mut Lints) -> Vec<Use> {
+pub(super) fn uses_of_stage(table: &Table<'_>, index: usize, lints: &mut Lints) -> Vec<Use> {
     let entry = &table.entries[index];
     if let Some(bound) = &entry.replaced {
         let name = entry.display();
@@ -197,6 +198,11 @@ fn uses_of_stage(table: &Table<'_>, index: usize, lints: &mut Lints) -> Vec<Use>
         uses.extend(uses_of(table, index, instruction, None, lints));
     }
     uses
+}
+
+/// Gives the edges that a trigger makes in the stage where it fires.
+pub(super) fn trigger_uses(table: &Table<'_>, index: usize, trigger: &Trigger, lints: &mut Lints) -> Vec<Use> {
+    uses_of(table, index, &trigger.instruction, Some(table.entries[index].stage.from_span), lints)
 }
 
 fn uses_of(

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::dockerfile::DockerfileCommand;
+
 /// Builds container images from Dockerfiles, without a daemon.
 #[derive(Debug, Parser)]
 #[command(name = "strake", version, disable_help_subcommand = true)]
@@ -37,6 +39,9 @@ pub(crate) enum Command {
         /// A code (`E0101`) or the name of a check (`StageNameCasing`)
         code: String,
     },
+    /// Show and format Dockerfiles without building them
+    #[command(subcommand)]
+    Dockerfile(DockerfileCommand),
     /// Look into strake's own workings
     #[command(subcommand)]
     Debug(DebugCommand),

@@ -2,6 +2,7 @@
 
 mod args;
 mod build;
+mod dockerfile;
 mod exit;
 mod fields;
 mod output_spec;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         Command::Prune(args) => store_commands::prune(&cli.store, args),
         Command::Doctor => store_commands::doctor(&cli.store),
         Command::Explain { code } => explain(code),
+        Command::Dockerfile(command) => dockerfile::run(command),
         Command::Debug(DebugCommand::Parse { file, tree }) => parse(file, *tree),
         Command::Version => {
             say(&format!("strake {}", env!("CARGO_PKG_VERSION")));

@@ -17,7 +17,7 @@ use crate::fields::{key_value, size, split_csv};
 use crate::output_spec;
 
 /// The greatest size of a Dockerfile (dockerfile.md §1.3).
-const DOCKERFILE_LIMIT: u64 = 16 << 20;
+pub(crate) const DOCKERFILE_LIMIT: u64 = 16 << 20;
 
 /// Makes the request. `scratch` becomes a folder where standard input brings something; it must outlive the build.
 pub(crate) fn make(args: &BuildArgs, scratch: &mut Option<TempDir>) -> Result<BuildRequest> {
@@ -164,7 +164,8 @@ fn stdin_context(file: Option<&str>, scratch: &mut Option<TempDir>) -> Result<(C
     Ok((ContextSource::Empty, DockerfileSource::Text { name: "Dockerfile".to_owned(), bytes }))
 }
 
-fn read_stdin(limit: u64) -> Result<Vec<u8>> {
+/// Reads standard input, up to a limit.
+pub(crate) fn read_stdin(limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     std::io::stdin().lock().take(limit + 1).read_to_end(&mut bytes).context("cannot read standard input")?;
     if bytes.len() as u64 > limit {
@@ -174,7 +175,7 @@ fn read_stdin(limit: u64) -> Result<Vec<u8>> {
 }
 
 /// `NAME=VALUE`, or `NAME` with the value of the environment; an unset one is left out.
-fn build_arg(text: &str) -> Option<(String, String)> {
+pub(crate) fn build_arg(text: &str) -> Option<(String, String)> {
     match text.split_once('=') {
         Some((name, value)) => Some((name.to_owned(), value.to_owned())),
         None => std::env::var(text).ok().map(|value| (text.to_owned(), value)),

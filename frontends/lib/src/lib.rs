@@ -34,6 +34,9 @@ mod explain;
 pub use engine::{Build, Engine};
 pub use explain::{Explanation, explain};
 pub use strake_builder::events::{Event, EventSink, Outcome, SCHEMA_VERSION, StepId, Stream};
+pub use strake_builder::plan::{
+    Outline, OutlineEdge, OutlineEdgeKind, OutlineInstruction, OutlineSource, OutlineStage, outline,
+};
 pub use strake_builder::request::{
     BuildRequest, ContextSource, DockerfileSource, Entitlement, ImageOptions, Output, Secret, SecretValue, SshAgent,
     Ulimit,

@@ -1,0 +1,62 @@
+//! `strake dockerfile`: tools for Dockerfiles that build nothing.
+
+mod graph;
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::request::{DOCKERFILE_LIMIT, read_stdin};
+
+/// The tools.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DockerfileCommand {
+    /// Show the stages, what each reads from, and which of them the target needs
+    Graph(GraphArgs),
+}
+
+/// Flags of `dockerfile graph`.
+#[derive(Debug, Args)]
+pub(crate) struct GraphArgs {
+    /// The Dockerfile; `-` reads it from standard input
+    #[arg(short, long, value_name = "FILE", default_value = "Dockerfile")]
+    file: String,
+    /// Stage to build [default: the last one]
+    #[arg(long, value_name = "STAGE")]
+    target: Option<String>,
+    /// Value of an ARG; without a value the environment's
+    #[arg(long = "build-arg", value_name = "NAME[=VALUE]")]
+    build_args: Vec<String>,
+    /// Language of the output
+    #[arg(long, value_enum, default_value_t)]
+    format: GraphFormat,
+}
+
+/// What `dockerfile graph` writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GraphFormat {
+    /// Lines for people
+    #[default]
+    Text,
+    /// Graphviz
+    Dot,
+    /// One JSON object
+    Json,
+}
+
+/// Runs one of the tools.
+pub(crate) fn run(command: &DockerfileCommand) -> Result<ExitCode> {
+    match command {
+        DockerfileCommand::Graph(args) => graph::run(args),
+    }
+}
+
+/// Reads a file, or standard input for `-`; gives what messages call it, too.
+fn read(file: &str) -> Result<(String, Vec<u8>)> {
+    if file == "-" {
+        return Ok(("Dockerfile".to_owned(), read_stdin(DOCKERFILE_LIMIT)?));
+    }
+    let bytes = std::fs::read(file).with_context(|| format!("cannot read {file}"))?;
+    Ok((file.to_owned(), bytes))
+}
