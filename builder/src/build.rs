@@ -197,8 +197,11 @@ impl Phases<'_> {
                 "no output was asked for: the result is in the cache only; name it by --tag, or write it by --output";
             self.report.send(Event::Warning { id: None, message: message.to_owned() });
         }
-        if self.report.has_made_anything() {
-            self.store.sync()?;
+        match (self.report.has_made_anything(), self.request.outputs.is_empty()) {
+            (true, true) => self.store.sync_cache()?,
+            (true, false) => self.store.sync()?,
+            (false, false) => self.store.sync_found()?,
+            (false, true) => {}
         }
         Ok(built)
     }

@@ -1,18 +1,17 @@
 //! Entries in a compact binary form, for the store's cache of what it has already looked into.
 
-use std::sync::Arc;
+mod decode;
 
-use crate::{
-    ContentHash, ContentSource, DeviceNumber, Entry, EntryKind, Error, FileContent, ImagePath, Metadata, Result,
-    Timestamp, WindowsMetadata,
-};
+pub(crate) use self::decode::{Decoder, open};
+use crate::{ContentSource, Entry, EntryKind, FileContent};
 
 /// Begins every form; the number changes with the format.
 const MAGIC: &[u8; 8] = b"strkent1";
 /// Larger inline contents are not kept: whoever reads the entries finds them in the tree or blob.
 const MOST_INLINE: usize = 4096;
 
-/// Serialises entries. Where contents lie is left out, but for small inline ones and for offsets in an archive.
+/// Serialises entries, to be read by [`crate::EntryList::unpack`]. Where contents lie is left out, but for small inline
+/// ones and for offsets in an archive.
 pub fn encode_entries(entries: &[Entry]) -> Vec<u8> {
     let mut out = Encoder(Vec::with_capacity(MAGIC.len() + entries.len() * 96 + 40));
     out.0.extend_from_slice(MAGIC);
@@ -25,35 +24,6 @@ pub fn encode_entries(entries: &[Entry]) -> Vec<u8> {
     let hash = blake3::hash(&out.0);
     out.0.extend_from_slice(hash.as_bytes());
     out.0
-}
-
-/// Reads what [`encode_entries`] made. `source` gives the place of each file's content that was not kept: path, size,
-/// offset in the layer's archive where one was recorded.
-pub fn decode_entries(
-    bytes: &[u8],
-    source: &dyn Fn(&ImagePath, u64, Option<u64>) -> ContentSource,
-) -> Result<Vec<Entry>> {
-    decode(bytes, source).ok_or_else(|| Error::BadDocument {
-        what: "a stored list of entries".into(),
-        problem: "it is damaged or of another version; prune the store, it is made again".into(),
-    })
-}
-
-fn decode(bytes: &[u8], source: &dyn Fn(&ImagePath, u64, Option<u64>) -> ContentSource) -> Option<Vec<Entry>> {
-    let (body, hash) = bytes.split_last_chunk::<32>()?;
-    if blake3::hash(body).as_bytes() != hash {
-        return None;
-    }
-    let mut decoder = Decoder { left: body.strip_prefix(MAGIC)?, source };
-    let count = usize::try_from(decoder.number()?).ok()?;
-    // Every entry has more than 8 bytes; so a forged count cannot ask for more memory than the bytes are worth.
-    let mut entries: Vec<Entry> = Vec::with_capacity(count.min(body.len() / 8));
-    let root = ImagePath::root();
-    for _ in 0..count {
-        let entry = decoder.entry(entries.last().map_or(&root, |entry| &entry.path))?;
-        entries.push(entry);
-    }
-    decoder.left.is_empty().then_some(entries)
 }
 
 /// The first byte of an entry: its kind, and in the upper bits what follows.
@@ -177,113 +147,12 @@ fn is_kept(content: &FileContent) -> bool {
     }
 }
 
-struct Decoder<'a> {
-    left: &'a [u8],
-    source: &'a dyn Fn(&ImagePath, u64, Option<u64>) -> ContentSource,
-}
-
-impl<'a> Decoder<'a> {
-    fn byte(&mut self) -> Option<u8> {
-        let (&byte, rest) = self.left.split_first()?;
-        self.left = rest;
-        Some(byte)
-    }
-
-    fn number(&mut self) -> Option<u64> {
-        let mut value = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            if shift == 63 && byte > 1 {
-                return None;
-            }
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Some(value);
-            }
-        }
-        None
-    }
-
-    fn small(&mut self) -> Option<u32> {
-        u32::try_from(self.number()?).ok()
-    }
-
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.left.split_at_checked(length)?;
-        self.left = rest;
-        Some(taken)
-    }
-
-    fn bytes(&mut self) -> Option<&'a [u8]> {
-        let length = usize::try_from(self.number()?).ok()?;
-        self.take(length)
-    }
-
-    fn entry(&mut self, previous: &ImagePath) -> Option<Entry> {
-        let tag = self.byte()?;
-        let shared = usize::try_from(self.number()?).ok()?;
-        let path = previous.with_suffix_after(shared, self.bytes()?)?;
-        let mut meta = Metadata { mode: self.small()?, uid: self.small()?, gid: self.small()?, ..Metadata::default() };
-        let seconds = self.number()?;
-        meta.mtime.seconds = (seconds >> 1).cast_signed() ^ -(seconds & 1).cast_signed();
-        meta.mtime = Timestamp { nanos: self.small().filter(|&n| n < 1_000_000_000)?, ..meta.mtime };
-        if tag & tag::XATTRS != 0 {
-            for _ in 0..self.number()? {
-                let name = self.bytes()?.into();
-                meta.xattrs.insert(name, self.bytes()?.into());
-            }
-        }
-        if tag & tag::WINDOWS != 0 {
-            let mut windows = WindowsMetadata::default();
-            for _ in 0..self.number()? {
-                let name = std::str::from_utf8(self.bytes()?).ok()?.to_owned();
-                windows.records.insert(name, self.bytes()?.into());
-            }
-            meta.windows = Some(Box::new(windows));
-        }
-        let kind = match tag & tag::KIND {
-            tag::DIRECTORY => EntryKind::Directory { opaque: tag & tag::FIRST != 0, implicit: tag & tag::SECOND != 0 },
-            tag::FILE => EntryKind::File(self.content(tag, &path)?),
-            tag::SYMLINK => EntryKind::Symlink(self.bytes()?.into()),
-            tag::HARD_LINK => EntryKind::HardLink(ImagePath::root().with_suffix_after(0, self.bytes()?)?),
-            tag::CHAR_DEVICE => EntryKind::CharDevice(self.device()?),
-            tag::BLOCK_DEVICE => EntryKind::BlockDevice(self.device()?),
-            tag::FIFO => EntryKind::Fifo,
-            tag::WHITEOUT => EntryKind::Whiteout,
-            _ => return None,
-        };
-        Some(Entry { path, meta, kind })
-    }
-
-    fn device(&mut self) -> Option<DeviceNumber> {
-        Some(DeviceNumber { major: self.small()?, minor: self.small()? })
-    }
-
-    fn content(&mut self, tag: u8, path: &ImagePath) -> Option<FileContent> {
-        let size = self.number()?;
-        let hash = match tag & tag::FIRST {
-            0 => None,
-            _ => Some(ContentHash(self.take(32)?.try_into().ok()?)),
-        };
-        let source = if tag & tag::SECOND == 0 {
-            (self.source)(path, size, None)
-        } else if self.byte()? == 0 {
-            let bytes: Arc<[u8]> = self.bytes()?.into();
-            if bytes.len() as u64 != size {
-                return None;
-            }
-            ContentSource::Inline(bytes)
-        } else {
-            let offset = self.number()?;
-            (self.source)(path, size, Some(offset))
-        };
-        Some(FileContent { size, hash, source })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+
+    use crate::{ContentPlace, DeviceNumber, EntryList, ImagePath, Metadata, Timestamp, WindowsMetadata};
 
     fn sample() -> Vec<Entry> {
         let path = |text: &str| ImagePath::parse(text).unwrap();
@@ -311,25 +180,24 @@ mod tests {
         ]
     }
 
-    fn elsewhere(_path: &ImagePath, size: u64, offset: Option<u64>) -> ContentSource {
-        assert_eq!((size, offset), (MOST_INLINE as u64 + 1, None));
-        ContentSource::Inline(vec![1; MOST_INLINE + 1].into())
-    }
-
     #[test]
     fn entries_come_back() {
-        let entries = sample();
-        let back = decode_entries(&encode_entries(&entries), &elsewhere).unwrap();
-        assert_eq!(format!("{back:?}"), format!("{entries:?}"));
-        assert_eq!(decode_entries(&encode_entries(&[]), &elsewhere).unwrap().len(), 0);
+        let mut entries = sample();
+        let packed = EntryList::unpack(encode_entries(&entries), ContentPlace::Nowhere).unwrap();
+        assert!(!packed.has_contents(), "a large file's bytes are not kept");
+        let EntryKind::File(content) = &mut entries[4].kind else { panic!("the large one") };
+        content.source = ContentSource::Inline(Arc::default());
+        assert_eq!(format!("{:?}", packed.get(8)), format!("{:?}", entries.get(8)));
+        assert_eq!(format!("{:?}", &*packed), format!("{entries:?}"));
+        assert_eq!(EntryList::unpack(encode_entries(&[]), ContentPlace::Nowhere).unwrap().len(), 0);
     }
 
     #[test]
     fn every_damage_is_an_error() {
         let bytes = encode_entries(&sample());
-        let ignore = |_: &ImagePath, _, _| ContentSource::Inline(Arc::default());
+        let unpack = |bytes: &[u8]| EntryList::unpack(bytes.to_vec(), ContentPlace::Nowhere);
         for cut in 0..bytes.len() {
-            assert!(decode_entries(&bytes[..cut], &ignore).is_err(), "cut at {cut}");
+            assert!(unpack(&bytes[..cut]).is_err(), "cut at {cut}");
         }
         // With a right hash around wrong content nothing may panic or ask for much memory either.
         let body = &bytes[..bytes.len() - 32];
@@ -339,7 +207,7 @@ mod tests {
                 forged[at] = value;
                 let hash = blake3::hash(&forged);
                 forged.extend_from_slice(hash.as_bytes());
-                drop(decode_entries(&forged, &ignore));
+                drop(unpack(&forged).map(|list| list.iter().count()));
             }
         }
     }

@@ -1,6 +1,6 @@
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
-use crate::{DiffId, Entry, LayerId, Result};
+use crate::{DiffId, Entry, EntryList, LayerId, Result};
 
 /// A layer: a sorted list of entries with an identity.
 ///
@@ -10,7 +10,7 @@ pub struct Layer {
     id: LayerId,
     key: LayerId,
     source: LayerSource,
-    entries: OnceLock<Arc<[Entry]>>,
+    entries: OnceLock<EntryList>,
 }
 
 /// Where a layer comes from, which tells where its bytes live.
@@ -50,7 +50,7 @@ impl Layer {
     pub fn from_upper(entries: Vec<Entry>) -> Result<Self> {
         let entries = crate::canonical::sort(entries)?;
         let id = crate::canonical::layer_id(&entries, TimesInId::Counted)?;
-        Ok(Self { id, key: id, source: LayerSource::Upper, entries: OnceLock::from(Arc::from(entries)) })
+        Ok(Self { id, key: id, source: LayerSource::Upper, entries: OnceLock::from(EntryList::from(entries)) })
     }
 
     /// Makes the layer of a COPY, ADD or WORKDIR. Every file must have its content hash.
@@ -58,7 +58,7 @@ impl Layer {
         let entries = crate::canonical::sort(entries)?;
         let id = crate::canonical::layer_id(&entries, TimesInId::Counted)?;
         let key = crate::canonical::layer_id(&entries, TimesInId::Ignored)?;
-        Ok(Self { id, key, source: LayerSource::Plan, entries: OnceLock::from(Arc::from(entries)) })
+        Ok(Self { id, key, source: LayerSource::Plan, entries: OnceLock::from(EntryList::from(entries)) })
     }
 
     /// Makes the layer of an earlier RUN from its record; its entries are set when somebody looks into it.
@@ -87,12 +87,12 @@ impl Layer {
     }
 
     /// The entries in order of their paths; `None` for a blob nobody has looked into.
-    pub fn entries(&self) -> Option<&Arc<[Entry]>> {
+    pub fn entries(&self) -> Option<&EntryList> {
         self.entries.get()
     }
 
     /// Gives a blob's layer its entries, sorted. A second call changes nothing.
-    pub fn set_entries(&self, entries: Arc<[Entry]>) {
+    pub fn set_entries(&self, entries: EntryList) {
         self.entries.get_or_init(|| entries);
     }
 }

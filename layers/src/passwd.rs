@@ -260,8 +260,6 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::{Entry, Metadata};
 
@@ -270,7 +268,7 @@ mod tests {
             Entry::inline_file(ImagePath::parse(path).expect("valid"), Metadata::default(), text.as_bytes())
         };
         let entries: Vec<Entry> = files.iter().map(file).collect();
-        Rootfs::new(vec![Arc::from(entries)])
+        Rootfs::new(vec![entries.into()])
     }
 
     /// The users of the conformance suite's base image.

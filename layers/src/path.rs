@@ -67,17 +67,9 @@ impl ImagePath {
         Ok(Self(joined.into()))
     }
 
-    /// Joins the first `shared` bytes of this path with bytes that make it a clean path again; `None` where they do
-    /// not. Cheaper than [`ImagePath::parse`].
-    pub(crate) fn with_suffix_after(&self, shared: usize, rest: &[u8]) -> Option<Self> {
-        let path = [self.0.get(..shared)?, rest].concat();
-        // What lies before the component that is cut is known to be clean.
-        let start = self.0[..shared].iter().rposition(|&b| b == b'/').map_or(0, |i| i + 1);
-        let is_clean = path.len() <= 4096
-            && !rest.contains(&0)
-            && (path.is_empty()
-                || path[start..].split(|&b| b == b'/').all(|p| p.len() <= 255 && !matches!(p, b"" | b"." | b"..")));
-        is_clean.then(|| Self(path.into()))
+    /// Takes a path that is known to be clean.
+    pub(crate) fn from_clean(path: &[u8]) -> Self {
+        Self(path.into())
     }
 
     /// The path of `relative` below this one, `..` handled as in [`ImagePath::clean`]; an absolute one replaces it.

@@ -26,7 +26,7 @@
 //! let hello = Entry::inline_file(ImagePath::parse("hello").expect("a path"), Metadata::default(), *b"hello");
 //! let base = Layer::from_plan(vec![hello])?;
 //! let tree = snapshotter.materialise(&base, None)?;
-//! let rootfs = Arc::new(Rootfs::new(vec![Arc::clone(tree.entries())]));
+//! let rootfs = Arc::new(Rootfs::new(vec![tree.entries().clone()]));
 //! let step = snapshotter.prepare(&Stack { trees: &[tree], rootfs: &rootfs }, &[])?;
 //! // … run something in `step.mount()?` …
 //! let changes = step.commit()?;
@@ -56,6 +56,5 @@ pub use output::write_files;
 pub use overlay::OverlaySnapshotter;
 pub use snapshot::{Access, ActiveSnapshot, Mount, MountKind, MountTarget, Snapshotter, Stack, TargetKind, Tree};
 pub use store::{
-    DiskUsage, Durability, ImageRecord, KeptEntries, KeyLock, Lease, PruneOptions, PruneReport, Record, Store,
-    StoreOptions,
+    DiskUsage, Durability, ImageRecord, KeyLock, Lease, PruneOptions, PruneReport, Record, Store, StoreOptions,
 };

@@ -3,7 +3,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use strake_layers::{Entry, EntryKind, HostDir, ImagePath, Layer, LayerId, Metadata, Rootfs};
+use strake_layers::{EntryList, HostDir, ImagePath, Layer, LayerId, Metadata, Rootfs};
 
 use crate::store::{Scratch, Store};
 use crate::stubs::Stubs;
@@ -34,7 +34,7 @@ pub trait Snapshotter: Debug + Send + Sync {
 pub struct Tree {
     pub(crate) id: LayerId,
     pub(crate) path: PathBuf,
-    pub(crate) entries: Arc<[Entry]>,
+    pub(crate) entries: EntryList,
     /// Directories that the layer's archive did not list.
     pub(crate) implicit: Arc<[ImagePath]>,
 }
@@ -120,8 +120,8 @@ pub(crate) enum Form {
 }
 
 impl Tree {
-    pub(crate) fn new(id: LayerId, path: PathBuf, entries: Arc<[Entry]>) -> Self {
-        let implicit = entries.iter().filter(|entry| is_implicit(entry)).map(|entry| entry.path.clone()).collect();
+    pub(crate) fn new(id: LayerId, path: PathBuf, entries: EntryList) -> Self {
+        let implicit = entries.implicit().into_iter().map(|entry| entry.path.clone()).collect();
         Self { id, path, entries, implicit }
     }
 
@@ -136,13 +136,9 @@ impl Tree {
     }
 
     /// The layer's entries.
-    pub fn entries(&self) -> &Arc<[Entry]> {
+    pub fn entries(&self) -> &EntryList {
         &self.entries
     }
-}
-
-fn is_implicit(entry: &Entry) -> bool {
-    matches!(entry.kind, EntryKind::Directory { implicit: true, .. })
 }
 
 impl Mount {

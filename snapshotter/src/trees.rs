@@ -52,7 +52,7 @@ impl Trees {
             }
         };
         self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(layer.id(), tree.clone());
-        layer.set_entries(Arc::clone(&tree.entries));
+        layer.set_entries(tree.entries.clone());
         match below {
             Some(below) => place(&self.store, tree, below, self.flavour),
             None => Ok(tree),
@@ -76,9 +76,10 @@ fn find(store: &Store, layer: &Layer, flavour: Flavour) -> Result<Option<Tree>> 
         return Ok(None);
     }
     let entries = match layer.entries() {
-        Some(entries) => relocate(entries, &Arc::new(HostDir::open(&path)?)),
+        Some(entries) if entries.tree().is_some_and(|root| root.path() == path) => entries.clone(),
+        Some(entries) => relocate(entries, &Arc::new(HostDir::open(&path)?)).into(),
         None => match store.load_entries(id)? {
-            Some(kept) if kept.has_contents => kept.entries,
+            Some(kept) if kept.has_contents() => kept,
             // The list is lost: the tree is made anew beside it.
             _ => {
                 store.trash.discard(&path);
@@ -86,7 +87,7 @@ fn find(store: &Store, layer: &Layer, flavour: Flavour) -> Result<Option<Tree>> 
             }
         },
     };
-    Ok(Some(Tree::new(id, path, entries.into())))
+    Ok(Some(Tree::new(id, path, entries)))
 }
 
 fn make(store: &Store, layer: &Layer, flavour: Flavour) -> Result<Tree> {
@@ -154,8 +155,8 @@ fn place(store: &Store, tree: Tree, below: &Rootfs, flavour: Flavour) -> Result<
     if tree.implicit.is_empty() {
         return Ok(tree);
     }
-    let view = below.with_layer(Arc::clone(&tree.entries));
-    let Some(placed) = view.layers().last().filter(|placed| !Arc::ptr_eq(placed, &tree.entries)) else {
+    let view = below.with_layer(tree.entries.clone());
+    let Some(placed) = view.layers().last().filter(|placed| !placed.is_same(&tree.entries)) else {
         return Ok(tree);
     };
     let paths = |entries: &[Entry]| {
@@ -168,7 +169,7 @@ fn place(store: &Store, tree: Tree, below: &Rootfs, flavour: Flavour) -> Result<
     };
     let moved = paths(placed);
     if moved == paths(&tree.entries) {
-        return Ok(Tree::new(tree.id, tree.path, Arc::clone(placed)));
+        return Ok(Tree::new(tree.id, tree.path, placed.clone()));
     }
     let id = LayerId(*blake3::hash(&[&b"strake placed tree 1\0"[..], &tree.id.0, &moved].concat()).as_bytes());
     let path = store.layout.layer(id).join(flavour.folder());
@@ -179,7 +180,7 @@ fn place(store: &Store, tree: Tree, below: &Rootfs, flavour: Flavour) -> Result<
         install(store, id, &fs, placed, flavour, Instant::now())?;
     }
     // The view that steps have of the layer is made from the entries as they were: their contents stay there.
-    Ok(Tree::new(id, path, Arc::clone(placed)))
+    Ok(Tree::new(id, path, placed.clone()))
 }
 
 /// Makes a folder of a scratch folder.

@@ -111,7 +111,7 @@ fn stack(snapshotter: &dyn Snapshotter, layers: &[Layer]) -> (Vec<Tree>, Arc<Roo
     let mut trees = Vec::new();
     for layer in layers {
         let tree = snapshotter.materialise(layer, Some(&rootfs)).unwrap();
-        rootfs = rootfs.with_layer(Arc::clone(tree.entries()));
+        rootfs = rootfs.with_layer(tree.entries().clone());
         trees.push(tree);
     }
     (trees, Arc::new(rootfs))
@@ -232,7 +232,7 @@ fn line(full: &Path, name: &ImagePath, meta: &fs::Metadata) -> String {
 
 /// The same lines from the entries alone.
 fn merged(layers: &[Layer]) -> String {
-    let rootfs = Rootfs::new(layers.iter().map(|layer| Arc::clone(layer.entries().unwrap())).collect());
+    let rootfs = Rootfs::new(layers.iter().map(|layer| layer.entries().unwrap().clone()).collect());
     let mut out = String::new();
     for entry in rootfs.walk(&ImagePath::root()).filter(|entry| !entry.path.is_root()) {
         let mut meta = entry.meta.clone();

@@ -152,7 +152,7 @@ impl Session {
         for layer in layers {
             self.resolver.ensure_entries(layer).await?;
             match layer.entries() {
-                Some(known) => entries.push(Arc::clone(known)),
+                Some(known) => entries.push(known.clone()),
                 None => return Err(Error::internal(format!("the entries of layer {} are not known", layer.id()))),
             }
         }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use strake_layers::{Entry, ImagePath, Layer, Metadata, OutputFile, Platform, Rootfs, Timestamp, write_tar};
+use strake_layers::{Entry, EntryList, ImagePath, Layer, Metadata, OutputFile, Platform, Rootfs, Timestamp, write_tar};
 
 use super::{BoxFuture, ExportContext, Exported, Exporter, blocking, stdout_name};
 use crate::{Error, Result};
@@ -92,7 +92,7 @@ async fn flattened(context: &ExportContext) -> Result<Vec<Entry>> {
     Ok(all)
 }
 
-async fn entries_of(context: &ExportContext, layer: &Arc<Layer>) -> Result<Arc<[Entry]>> {
+async fn entries_of(context: &ExportContext, layer: &Arc<Layer>) -> Result<EntryList> {
     context.resolver.ensure_entries(layer).await?;
     let entries = layer.entries().cloned();
     entries.ok_or_else(|| Error::internal(format!("the entries of layer {} are not known", layer.id())))

@@ -80,8 +80,8 @@ impl Resolver {
         let (store, id) = (Arc::clone(&self.store), layer.id());
         let kept = blocking(move || Ok(store.load_entries(id)?)).await?;
         match kept {
-            Some(kept) if kept.has_contents => {
-                layer.set_entries(kept.entries.into());
+            Some(kept) if kept.has_contents() => {
+                layer.set_entries(kept);
                 Ok(true)
             }
             _ => Ok(false),

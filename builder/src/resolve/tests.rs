@@ -86,10 +86,10 @@ async fn entries_are_read_once_and_then_kept() {
     let first = resolver(&store).resolve(&key("app:dev"), false).await.expect("resolves");
     resolver(&store).ensure_entries(&first.layers[0]).await.expect("can be read");
     let kept = store.load_entries(first.layers[0].id()).expect("loads").expect("is kept");
-    assert!(kept.has_contents);
+    assert!(kept.has_contents());
     let second = resolver(&store).resolve(&key("app:dev"), false).await.expect("resolves");
     resolver(&store).ensure_entries(&second.layers[0]).await.expect("can be loaded");
-    assert_eq!(second.layers[0].entries().map(|entries| entries.len()), Some(kept.entries.len()));
+    assert_eq!(second.layers[0].entries().map(strake_layers::EntryList::len), Some(kept.len()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

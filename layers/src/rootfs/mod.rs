@@ -9,12 +9,13 @@ mod walk;
 #[cfg(test)]
 mod property_tests;
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
+pub(crate) use self::prepare::ParentCheck;
 pub use self::resolve::Resolved;
 use self::search::find;
 pub use self::walk::Walk;
-use crate::{Entry, EntryKind, Error, FileContent, ImagePath, Metadata, Result};
+use crate::{Entry, EntryKind, EntryList, Error, FileContent, ImagePath, Metadata, Result};
 
 /// The file system that a chain of layers makes, read by looking through the layers, newest first.
 ///
@@ -24,7 +25,7 @@ use crate::{Entry, EntryKind, Error, FileContent, ImagePath, Metadata, Result};
 /// below the link's target, as it would if the layer were unpacked upon the others.
 #[derive(Clone, Debug, Default)]
 pub struct Rootfs {
-    layers: Vec<Arc<[Entry]>>,
+    layers: Vec<EntryList>,
 }
 
 /// The root of layers that say nothing about it.
@@ -40,13 +41,13 @@ const MAX_HARD_LINKS: usize = 40;
 impl Rootfs {
     /// Makes the view of layers, lowest first. The entries of each are in order of their paths, a whiteout before an entry
     /// of the same path.
-    pub fn new(layers: Vec<Arc<[Entry]>>) -> Self {
+    pub fn new(layers: Vec<EntryList>) -> Self {
         layers.into_iter().fold(Self::default(), |rootfs, layer| rootfs.with_layer(layer))
     }
 
     /// The view with one more layer on top.
     #[must_use]
-    pub fn with_layer(&self, entries: Arc<[Entry]>) -> Self {
+    pub fn with_layer(&self, entries: EntryList) -> Self {
         let mut layers = self.layers.clone();
         layers.push(prepare::prepare(entries, self));
         Self { layers }
@@ -60,7 +61,7 @@ impl Rootfs {
 
     /// The entries of each layer, lowest first, as the view has them: parents added that a layer does not list, and
     /// what lies below such a parent moved to where a lower layer's link in its place leads.
-    pub fn layers(&self) -> &[Arc<[Entry]>] {
+    pub fn layers(&self) -> &[EntryList] {
         &self.layers
     }
 
@@ -146,7 +147,7 @@ impl Rootfs {
     }
 }
 
-fn is_implicit(entry: &Entry) -> bool {
+pub(crate) fn is_implicit(entry: &Entry) -> bool {
     matches!(entry.kind, EntryKind::Directory { implicit: true, .. })
 }
 
@@ -164,7 +165,7 @@ mod tests {
     }
 
     /// Entries in a line each: `d a`, `o a` (opaque), `i a` (implied), `f a=text`, `l a=target`, `h a=b`, `w a`.
-    pub(super) fn layer(lines: &[&str]) -> Arc<[Entry]> {
+    pub(super) fn layer(lines: &[&str]) -> EntryList {
         let entries = lines.iter().map(|line| {
             let (kind, rest) = line.split_once(' ').expect("kind and path");
             let (at, value) = rest.split_once('=').unwrap_or((rest, ""));
@@ -225,7 +226,7 @@ mod tests {
             let mut entries = layer(&["i a", "i a/b", "f a/b/x"]).to_vec();
             entries[0].meta.mode = 0o755;
             entries[1].meta.mode = 0o755;
-            Arc::from(entries)
+            EntryList::from(entries)
         };
         let both = rootfs(&[lower]).with_layer(upper());
         assert_eq!((mode(&both, "a"), mode(&both, "a/b")), (Some(0o700), Some(0o700)));

@@ -1,17 +1,15 @@
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use super::search::is_within;
 use super::{Rootfs, is_implicit, is_whiteout};
-use crate::{Entry, EntryKind, ImagePath, Metadata};
+use crate::{Entry, EntryKind, EntryList, ImagePath, Metadata};
 
 /// How often implied directories are led through links: a link's target may lie below another link.
 const MAX_ROUNDS: usize = 40;
 
 /// Gives a layer what the search relies upon: an entry for every directory above another entry, and no implied
 /// directory in the place of a lower layer's link. Nearly every layer has that already and is handed back as it is.
-pub(super) fn prepare(entries: Arc<[Entry]>, below: &Rootfs) -> Arc<[Entry]> {
-    let mut entries = if has_all_parents(&entries) { entries } else { add_parents(&entries).into() };
+pub(super) fn prepare(entries: EntryList, below: &Rootfs) -> EntryList {
+    let mut entries = if entries.has_all_parents() { entries } else { add_parents(&entries).into() };
     for _ in 0..MAX_ROUNDS {
         let Some((from, to)) = linked_directory(&entries, below) else { break };
         entries = add_parents(&move_subtree(&entries, &from, &to)).into();
@@ -19,23 +17,32 @@ pub(super) fn prepare(entries: Arc<[Entry]>, below: &Rootfs) -> Arc<[Entry]> {
     entries
 }
 
-fn has_all_parents(entries: &[Entry]) -> bool {
-    // The directories that hold the current entry, outermost first.
-    let mut open: Vec<&[u8]> = Vec::new();
-    for entry in entries {
-        let path = entry.path.as_bytes();
-        while open.last().is_some_and(|top| !is_within(path, top)) {
-            open.pop();
+/// Looks through entries in order: is there one for every directory above each of them?
+#[derive(Debug, Default)]
+pub(crate) struct ParentCheck {
+    previous: Vec<u8>,
+    /// The directories that hold the previous entry, outermost first, each by the length of its path.
+    open: Vec<usize>,
+}
+
+impl ParentCheck {
+    /// Takes the next entry; tells whether its parent was there.
+    pub(crate) fn take(&mut self, path: &[u8], is_directory: bool) -> bool {
+        let common = path.iter().zip(&self.previous).take_while(|(a, b)| a == b).count();
+        let holds = |length: usize| length <= common && matches!(path.get(length), None | Some(b'/'));
+        while self.open.last().is_some_and(|length| !holds(*length)) {
+            self.open.pop();
         }
-        let parent = path.iter().rposition(|b| *b == b'/').map(|end| &path[..end]);
-        if parent.is_some_and(|parent| !open.iter().rev().take(2).any(|top| *top == parent)) {
-            return false;
+        let parent = path.iter().rposition(|b| *b == b'/');
+        // The last one may be of the same path: a whiteout's or, in archives of others, a second entry's.
+        let is_there = parent.is_none_or(|parent| self.open.iter().rev().take(2).any(|length| *length == parent));
+        if is_directory && !path.is_empty() {
+            self.open.push(path.len());
         }
-        if entry.is_directory() && !entry.path.is_root() {
-            open.push(path);
-        }
+        self.previous.truncate(common);
+        self.previous.extend_from_slice(&path[common..]);
+        is_there
     }
-    true
 }
 
 fn add_parents(entries: &[Entry]) -> Vec<Entry> {
@@ -61,11 +68,11 @@ fn add_parents(entries: &[Entry]) -> Vec<Entry> {
 }
 
 /// The first implied directory in whose place the lower layers have a link, and where that leads.
-fn linked_directory(entries: &[Entry], below: &Rootfs) -> Option<(ImagePath, ImagePath)> {
+fn linked_directory(entries: &EntryList, below: &Rootfs) -> Option<(ImagePath, ImagePath)> {
     if below.is_empty() {
         return None;
     }
-    entries.iter().filter(|entry| is_implicit(entry)).find_map(|entry| {
+    entries.implicit().into_iter().find_map(|entry| {
         let EntryKind::Symlink(_) = below.lookup(&entry.path)?.kind else { return None };
         // A link that loops or leads to itself cannot be followed; then the directory replaces it.
         let target = below.resolve(&entry.path).ok()?;

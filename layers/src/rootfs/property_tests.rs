@@ -1,12 +1,11 @@
 //! The merged view against a naive one that applies each layer to a map of paths.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use proptest::prelude::*;
 
 use super::Rootfs;
-use crate::{Entry, EntryKind, ImagePath, Metadata, canonical};
+use crate::{ContentPlace, Entry, EntryKind, EntryList, ImagePath, Metadata, canonical};
 
 #[derive(Clone, Debug, PartialEq)]
 enum Kind {
@@ -59,7 +58,7 @@ fn parents(path: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Makes the entries of a layer and applies them to the tree.
-fn build(draft: &Draft, number: u32, tree: &mut Tree) -> Arc<[Entry]> {
+fn build(draft: &Draft, number: u32, tree: &mut Tree) -> EntryList {
     let mut kinds = draft.entries.clone();
     for path in draft.entries.keys() {
         for parent in parents(path) {
@@ -153,6 +152,12 @@ fn expected(path: &str, node: &(u32, Kind)) -> (String, u32, char) {
     (path.to_owned(), node.0, kind)
 }
 
+/// The layers as a store gives them.
+fn packed(layers: &[EntryList]) -> Vec<EntryList> {
+    let pack = |layer: &EntryList| EntryList::unpack(crate::encode_entries(layer), ContentPlace::Nowhere);
+    layers.iter().map(|layer| pack(layer).expect("just packed")).collect()
+}
+
 /// Where a path leads, by restarting from the root whenever a link was met.
 fn naive_resolve(tree: &Tree, path: &str) -> Option<String> {
     let mut path = path.to_owned();
@@ -184,10 +189,12 @@ proptest! {
     fn merged_view_equals_the_layers_applied_one_by_one(
         drafts in prop::collection::vec(draft(), 1..5),
         asked in prop::collection::vec(path(), 8),
+        is_packed in any::<bool>(),
     ) {
         let mut tree = Tree::new();
-        let layers = drafts.iter().zip(0..).map(|(draft, number)| build(draft, number, &mut tree)).collect();
-        let rootfs = Rootfs::new(layers);
+        let layers = drafts.iter().zip(0..).map(|(draft, number)| build(draft, number, &mut tree)).collect::<Vec<_>>();
+        let rootfs = Rootfs::new(if is_packed { packed(&layers) } else { layers });
+
 
         let mut all: Vec<_> = tree.iter().map(|(path, node)| expected(path, node)).collect();
         all.sort_by_key(|(path, ..)| image_path(path));

@@ -1,8 +1,9 @@
 use std::cmp::Ordering;
+use std::ops::Range;
 
 use super::is_whiteout;
 use crate::path::compare_paths;
-use crate::{Entry, EntryKind};
+use crate::{Entry, EntryKind, EntryList};
 
 /// What one layer says about a path.
 pub(super) struct Found<'a> {
@@ -14,12 +15,12 @@ pub(super) struct Found<'a> {
 }
 
 /// Looks a path up in one layer, which has an entry for every directory above each of its entries but the root.
-pub(super) fn find<'a>(entries: &'a [Entry], path: &[u8]) -> Found<'a> {
+pub(super) fn find<'a>(entries: &'a EntryList, path: &[u8]) -> Found<'a> {
     let mut from = 0;
     let mut hides_lower = false;
     for end in prefix_ends(path) {
         let prefix = &path[..end];
-        from += lower_bound(&entries[from..], prefix);
+        from = lower_bound(entries, from..entries.len(), prefix);
         let (whiteout, entry) = entries_at(entries, from, prefix);
         hides_lower |= whiteout;
         if end == path.len() {
@@ -36,17 +37,14 @@ pub(super) fn find<'a>(entries: &'a [Entry], path: &[u8]) -> Found<'a> {
     Found { entry: None, hides_lower }
 }
 
-/// The first position whose path is not below `path` in order.
-pub(super) fn lower_bound(entries: &[Entry], path: &[u8]) -> usize {
-    entries.partition_point(|entry| compare_paths(entry.path.as_bytes(), path) == Ordering::Less)
+/// The first position of a range whose path is not below `path` in order.
+pub(super) fn lower_bound(entries: &EntryList, range: Range<usize>, path: &[u8]) -> usize {
+    entries.partition(range, |other| compare_paths(other, path) == Ordering::Less)
 }
 
-/// The first position after a path and everything below it.
-pub(super) fn subtree_end(entries: &[Entry], path: &[u8]) -> usize {
-    entries.partition_point(|entry| {
-        let other = entry.path.as_bytes();
-        is_within(other, path) || compare_paths(other, path) == Ordering::Less
-    })
+/// The first position of a range after a path and everything below it.
+pub(super) fn subtree_end(entries: &EntryList, range: Range<usize>, path: &[u8]) -> usize {
+    entries.partition(range, |other| is_within(other, path) || compare_paths(other, path) == Ordering::Less)
 }
 
 /// Tells whether `path` is `base` or lies below it.
@@ -55,9 +53,9 @@ pub(super) fn is_within(path: &[u8], base: &[u8]) -> bool {
 }
 
 /// The whiteout and the entry of a path, given the position of the first of them.
-pub(super) fn entries_at<'a>(entries: &'a [Entry], at: usize, path: &[u8]) -> (bool, Option<&'a Entry>) {
+pub(super) fn entries_at<'a>(entries: &'a EntryList, at: usize, path: &[u8]) -> (bool, Option<&'a Entry>) {
     let mut whiteout = false;
-    for entry in entries.iter().skip(at).take_while(|entry| entry.path.as_bytes() == path) {
+    for entry in (at..).map_while(|at| entries.get(at)).take_while(|entry| entry.path.as_bytes() == path) {
         if !is_whiteout(entry) {
             return (whiteout, Some(entry));
         }

@@ -1,9 +1,10 @@
 use std::cmp::Ordering;
+use std::ops::Range;
 
 use super::search::{entries_at, find, is_within, lower_bound, subtree_end};
 use super::{Rootfs, is_implicit};
 use crate::path::compare_paths;
-use crate::{Entry, EntryKind, ImagePath};
+use crate::{Entry, EntryKind, EntryList, ImagePath};
 
 /// The entries of a merged subtree in order of their paths, made by [`Rootfs::walk`].
 #[derive(Clone, Debug)]
@@ -15,7 +16,9 @@ pub struct Walk<'a> {
 #[derive(Clone, Debug)]
 struct Cursor<'a> {
     layer: usize,
-    entries: &'a [Entry],
+    entries: &'a EntryList,
+    /// The positions that are left.
+    range: Range<usize>,
 }
 
 /// What the layers passed so far say about one path.
@@ -34,13 +37,12 @@ impl Rootfs {
     pub fn walk(&self, path: &ImagePath) -> Walk<'_> {
         let mut cursors = Vec::new();
         for (layer, entries) in self.layers.iter().enumerate().rev() {
-            let start = lower_bound(entries, path.as_bytes());
-            let rest = entries.get(start..).unwrap_or_default();
-            let range = &rest[..subtree_end(rest, path.as_bytes())];
+            let start = lower_bound(entries, 0..entries.len(), path.as_bytes());
+            let range = start..subtree_end(entries, start..entries.len(), path.as_bytes());
             let found = find(entries, path.as_bytes());
             // Entries below something that is no directory are not there.
             if !range.is_empty() && (found.entry.is_some() || path.is_root()) {
-                cursors.push(Cursor { layer, entries: range });
+                cursors.push(Cursor { layer, entries, range });
             }
             if found.hides_lower {
                 break;
@@ -71,13 +73,13 @@ impl<'a> Walk<'a> {
     /// The next visible entry and the layer that has it.
     pub(super) fn next_in_layer(&mut self) -> Option<(usize, &'a Entry)> {
         loop {
-            let heads = self.cursors.iter().filter_map(|cursor| cursor.entries.first());
+            let heads = self.cursors.iter().filter_map(Cursor::first);
             let path = heads.map(|entry| entry.path.as_bytes()).min_by(|a, b| compare_paths(a, b))?;
             let mut seen = Seen::default();
             for cursor in &mut self.cursors {
                 cursor.take(path, &mut seen);
             }
-            self.cursors.retain(|cursor| !cursor.entries.is_empty());
+            self.cursors.retain(|cursor| !cursor.range.is_empty());
             if seen.entry.is_some() {
                 return seen.entry;
             }
@@ -93,13 +95,17 @@ impl<'a> Walk<'a> {
 }
 
 impl<'a> Cursor<'a> {
+    fn first(&self) -> Option<&'a Entry> {
+        if self.range.is_empty() { None } else { self.entries.get(self.range.start) }
+    }
+
     /// Takes the entries of a path, which no entry left precedes, and adds what they say.
     fn take(&mut self, path: &[u8], seen: &mut Seen<'a>) {
-        let head = self.entries.first().map(|entry| compare_paths(entry.path.as_bytes(), path));
+        let head = self.first().map(|entry| compare_paths(entry.path.as_bytes(), path));
         if head == Some(Ordering::Equal) {
-            let (whiteout, entry) = entries_at(self.entries, 0, path);
+            let (whiteout, entry) = entries_at(self.entries, self.range.start, path);
             let count = usize::from(whiteout) + usize::from(entry.is_some());
-            self.entries = self.entries.get(count..).unwrap_or_default();
+            self.range.start += count;
             self.judge(whiteout, entry, path, seen);
         } else if seen.hides_below {
             self.skip_subtree(path);
@@ -143,8 +149,8 @@ impl<'a> Cursor<'a> {
 
     fn skip_subtree(&mut self, path: &[u8]) {
         // Most often there is nothing to skip, which the first entry tells.
-        if self.entries.first().is_some_and(|entry| is_within(entry.path.as_bytes(), path)) {
-            self.entries = &self.entries[subtree_end(self.entries, path)..];
+        if self.first().is_some_and(|entry| is_within(entry.path.as_bytes(), path)) {
+            self.range.start = subtree_end(self.entries, self.range.clone(), path);
         }
     }
 }

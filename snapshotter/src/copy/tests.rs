@@ -23,7 +23,7 @@ impl Host {
         let mut trees = Vec::new();
         for layer in layers {
             let tree = self.snapshotter.materialise(layer, Some(&rootfs)).unwrap();
-            rootfs = rootfs.with_layer(Arc::clone(tree.entries()));
+            rootfs = rootfs.with_layer(tree.entries().clone());
             trees.push(tree);
         }
         (trees, Arc::new(rootfs))

@@ -3,26 +3,20 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use strake_layers::{Archive, ContentSource, Entry, EntryKind, HostDir, LayerId, LayerReader, Limits};
+use strake_layers::{
+    Archive, ContentPlace, ContentSource, Entry, EntryKind, EntryList, HostDir, LayerId, LayerReader, Limits,
+};
 
 use super::{Store, write_whole};
 use crate::{Error, Result};
-
-/// What the store keeps of a layer.
-#[derive(Clone, Debug)]
-pub struct KeptEntries {
-    /// The entries, in order.
-    pub entries: Vec<Entry>,
-    /// Whether the store holds the bytes of all files, too, so that the entries' contents can be read.
-    pub has_contents: bool,
-}
 
 /// The longest list of entries that is read.
 const LONGEST: u64 = 4 << 30;
 
 impl Store {
-    /// The entries of a layer, if they are kept. Their contents lie in the layer's tree, or else in its blob.
-    pub fn load_entries(&self, id: LayerId) -> Result<Option<KeptEntries>> {
+    /// The entries of a layer, if they are kept. Their contents lie in the layer's tree, or else in its blob; where
+    /// neither is there, [`EntryList::has_contents`] says so.
+    pub fn load_entries(&self, id: LayerId) -> Result<Option<EntryList>> {
         let path = self.entries_path(id);
         let bytes = match fs::metadata(&path).and_then(|meta| match meta.len() {
             0..=LONGEST => fs::read(&path),
@@ -39,24 +33,16 @@ impl Store {
             Some(_) => None,
             None => self.any_blob_for(id)?,
         };
-        let archive = blob.as_ref().map(|(diff_id, descriptor)| {
-            Arc::new(Archive::of_blob(self.blobs(), descriptor, diff_id, Limits::default()))
-        });
-        let lacking = std::cell::Cell::new(false);
-        let decoded = strake_layers::decode_entries(&bytes, &|path, size, offset| match (&tree, &archive, offset) {
-            (Some(root), ..) => ContentSource::Host { root: Arc::clone(root), path: path.clone(), stamp: None },
-            (None, Some(archive), Some(offset)) => ContentSource::Archive { archive: Arc::clone(archive), offset },
-            _ => {
-                lacking.set(lacking.get() || size > 0);
-                ContentSource::Inline(Arc::from([]))
+        let place = match (tree, &blob) {
+            (Some(root), _) => ContentPlace::Tree(root),
+            (None, Some((diff_id, descriptor))) => {
+                ContentPlace::Archive(Arc::new(Archive::of_blob(self.blobs(), descriptor, diff_id, Limits::default())))
             }
-        });
+            (None, None) => ContentPlace::Nowhere,
+        };
         // A damaged list is as good as none: the layer is read or made again.
-        let Ok(entries) = decoded else { return Ok(None) };
-        if !lacking.get() {
-            return Ok(Some(KeptEntries { entries, has_contents: true }));
-        }
-        let Some((diff_id, descriptor)) = blob else { return Ok(Some(KeptEntries { entries, has_contents: false })) };
+        let Ok(entries) = EntryList::unpack(bytes, place) else { return Ok(None) };
+        let Some((diff_id, descriptor)) = blob.filter(|_| !entries.has_contents()) else { return Ok(Some(entries)) };
         let reader = LayerReader {
             store: self.blobs(),
             descriptor: &descriptor,
@@ -66,7 +52,7 @@ impl Store {
         };
         let entries = reader.index()?;
         self.store_entries(id, &entries)?;
-        Ok(Some(KeptEntries { entries, has_contents: true }))
+        Ok(Some(entries.into()))
     }
 
     /// Keeps the entries of a layer.

@@ -11,15 +11,16 @@ mod recovery;
 mod scratch;
 mod trash;
 
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use strake_layers::{BlobStore, Cancel, NoticeSink};
 
 use crate::lock::{FileLock, LockMode, Waiting};
 use crate::{Error, Result, sys};
 
-pub use entries::KeptEntries;
 pub use images::ImageRecord;
 pub use lease::Lease;
 pub use prune::{DiskUsage, PruneOptions, PruneReport};
@@ -41,6 +42,13 @@ pub enum Durability {
     /// Nothing waits for the disk: right for machines that live for one build.
     None,
 }
+
+/// For so long results that nobody keeps may be in memory alone: twice what Linux takes to write by itself
+/// (`vm.dirty_expire_centisecs`, Documentation/admin-guide/sysctl/vm.rst).
+const UNSYNCED_CACHE: Duration = Duration::from_secs(60);
+
+/// The file that is there while results may be in memory alone.
+const UNSYNCED: &str = "unsynced";
 
 /// What a store is opened with.
 #[derive(Clone, Debug)]
@@ -136,6 +144,24 @@ impl Store {
         self.trash.settle();
     }
 
+    /// As [`Store::sync`], for results that are nothing but cache: what the last minute brought may be lost, so that one
+    /// build after the other need not wait for the disk. A loss of power costs the cache of that minute, no more: see
+    /// what a restart does with it.
+    pub fn sync_cache(&self) -> Result<()> {
+        let synced = recovery::modified(&self.layout.path(recovery::SYNCED));
+        if synced.and_then(|at| at.elapsed().ok()).is_none_or(|ago| ago >= UNSYNCED_CACHE) {
+            return self.sync();
+        }
+        let note = self.layout.path(UNSYNCED);
+        fs::write(&note, "").map_err(|e| Error::host("write", note, e))
+    }
+
+    /// As [`Store::sync`], for a result that is kept and came from the cache alone: waits only where what it came from
+    /// may be in memory alone.
+    pub fn sync_found(&self) -> Result<()> {
+        if self.layout.path(UNSYNCED).exists() { self.sync() } else { Ok(()) }
+    }
+
     /// Waits until what was written so far is on the disk. Called once at the end of a build.
     pub fn sync(&self) -> Result<()> {
         if self.options.durability == Durability::None {
@@ -144,6 +170,13 @@ impl Store {
         // Made before, put in place after: what is made meanwhile counts as not covered.
         let synced = self.layout.path(recovery::SYNCED);
         let error = |e| Error::host("write", &synced, e);
+        // Whoever leaves something in memory from here on says so again.
+        match fs::remove_file(self.layout.path(UNSYNCED)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::host("remove", self.layout.path(UNSYNCED), error));
+            }
+            _ => {}
+        }
         // A name of its own: several builds may end at one time.
         let new = tempfile::Builder::new().prefix("synced").tempfile_in(self.root()).map_err(error)?;
         sys::sync_file_system(self.root()).map_err(|e| Error::host("sync", self.root(), e))?;

@@ -68,7 +68,7 @@ pub(super) fn distrust_unsynced(layout: &Layout, trash: &Trash, blobs: &BlobStor
 /// The file whose time tells until when everything is surely on the disk.
 pub(super) const SYNCED: &str = "synced";
 
-fn modified(path: &Path) -> Option<SystemTime> {
+pub(super) fn modified(path: &Path) -> Option<SystemTime> {
     fs::symlink_metadata(path).and_then(|meta| meta.modified()).ok()
 }
 

@@ -17,6 +17,8 @@ use super::Hierarchy;
 
 /// Where the kernel's file systems for cgroups are mounted.
 const MOUNT: &str = "/sys/fs/cgroup";
+/// Where hybrid hosts mount the unified one (systemd, "Control Group APIs and Delegation").
+pub(super) const HYBRID_MOUNT: &str = "/sys/fs/cgroup/unified";
 /// `CGROUP2_SUPER_MAGIC` (linux/magic.h).
 const CGROUP2_MAGIC: i64 = 0x6367_7270;
 /// How leaves are called: this, the number of the process that made it, and a count.
@@ -112,7 +114,7 @@ fn hierarchy() -> Hierarchy {
     let mount = Path::new(MOUNT);
     if is_v2(mount) {
         Hierarchy::V2
-    } else if is_v2(&mount.join("unified")) {
+    } else if is_v2(Path::new(HYBRID_MOUNT)) {
         Hierarchy::Hybrid
     } else if mount.join("memory").is_dir() || mount.join("pids").is_dir() {
         Hierarchy::V1

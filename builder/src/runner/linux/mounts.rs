@@ -7,7 +7,9 @@ use std::ffi::CString;
 use strake_layers::ImagePath;
 use strake_parser::Security;
 
+use super::Hierarchy;
 use super::base::{self, Trees};
+use super::cgroup;
 use super::program::{Base, DeviceNode, Need, Op, Owners, StagedFile};
 use super::sys::attr;
 use crate::runner::{MountPoint, MountSource, Process};
@@ -22,8 +24,8 @@ pub(super) struct Offer {
     pub(super) owners: Owners,
     /// Whether the network namespace belongs to the step, so that sysfs may be mounted.
     pub(super) owns_network: bool,
-    /// Whether the host has the unified cgroup hierarchy.
-    pub(super) has_cgroup2: bool,
+    /// The cgroup hierarchies of the host.
+    pub(super) hierarchy: Hierarchy,
     /// Files of the host that tell one processor from another, hidden (linux.md §1.3).
     pub(super) thermal: Vec<CString>,
     /// Devices of an insecure step.
@@ -121,8 +123,18 @@ fn system_mounts(process: &Process, offer: &Offer, ops: &mut Vec<Op>) {
     ops.push(fresh("mqueue", &[], plain, "dev/mqueue", Need::May));
     if offer.owns_network || !offer.in_user_namespace {
         ops.push(fresh("sysfs", &[], read_only, "sys", Need::Must));
-        if offer.has_cgroup2 {
-            ops.push(fresh("cgroup2", &[], read_only, "sys/fs/cgroup", Need::May));
+        match offer.hierarchy {
+            Hierarchy::V2 => ops.push(fresh("cgroup2", &[], read_only, "sys/fs/cgroup", Need::May)),
+            // The step shares the host's cgroup namespace: the host's mount shows the same. A new one waits for the
+            // kernel's grace periods, up to 20 ms.
+            Hierarchy::Hybrid => ops.push(Op::Bind {
+                base: Base::Path(text(cgroup::HYBRID_MOUNT)),
+                inner: None,
+                attrs: read_only,
+                target: text("sys/fs/cgroup"),
+                need: Need::May,
+            }),
+            Hierarchy::V1 | Hierarchy::None => {}
         }
     }
     if is_sandboxed {

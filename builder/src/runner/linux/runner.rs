@@ -21,7 +21,7 @@ use super::registry::Registry;
 use super::rungs::Isolation;
 use super::spawner::{NotStarted, Spawner, Started};
 use super::wait::{self, Ended, Watch};
-use super::{Hierarchy, HostFacts, LinuxOptions, binfmt, failure, seccomp, trial};
+use super::{HostFacts, LinuxOptions, binfmt, failure, seccomp, trial};
 use crate::runner::{Exit, Process, Runner, StepIo};
 use crate::{Error, Result};
 
@@ -140,7 +140,7 @@ impl LinuxRunner {
             in_user_namespace,
             owners: self.isolation.owners,
             owns_network: !matches!(network.plan, NetworkPlan::Host),
-            has_cgroup2: matches!(host.cgroups.hierarchy, Hierarchy::V2 | Hierarchy::Hybrid),
+            hierarchy: host.cgroups.hierarchy,
             thermal: host.thermal.clone(),
             devices: devices.to_vec(),
         };
