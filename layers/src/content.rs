@@ -22,12 +22,8 @@ impl FileContent {
             ContentSource::Archive { archive, offset } => Ok(Box::new(archive.reader(*offset, self.size)?)),
             ContentSource::Host { root, path, stamp } => {
                 let name = root.host_path(path).display().to_string();
-                let (file, now) = match root.open_file_entry(path) {
-                    Ok(opened) => opened,
-                    // It was there when the entry was made.
-                    Err(error) if error.is_not_found() => return Err(Error::Changed { path: name }),
-                    Err(error) => return Err(error),
-                };
+                // It was there when the entry was made.
+                let (file, now) = root.open_file_entry(path).map_err(Error::as_change)?;
                 let reader = HostReader { file, name, stamp: *stamp, size: self.size, left: self.size, checked: false };
                 if !reader.is_same(&now) {
                     return Err(Error::Changed { path: reader.name });

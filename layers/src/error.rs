@@ -1,7 +1,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::{Digest, ImagePath};
+use crate::{Digest, ImagePath, sys};
 
 /// The result of this crate's fallible functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -153,10 +153,27 @@ impl Error {
         }
     }
 
+    /// Of an operation on what was there a moment ago: it is gone, or something else has taken its place. Any other error is
+    /// given back as it is.
+    #[must_use]
+    pub fn as_change(self) -> Self {
+        match &self {
+            Self::Host { path, source, .. } if self.is_not_found() || is_other_now(source) => {
+                Self::Changed { path: path.display().to_string() }
+            }
+            _ => self,
+        }
+    }
+
     /// Tells whether something of the host does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Host { source, .. } if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
     }
+}
+
+/// Tells whether something is there, but not what was asked for: a link, a pipe, something outside.
+fn is_other_now(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::InvalidInput || sys::is_link_in_the_way(error)
 }
 
 /// Judges an operating system's error: what the user may not do is `Denied`, the rest is the machine's.

@@ -157,7 +157,7 @@ impl Context {
         self.cancel.check()?;
         let state = self.ignore_state(directory);
         let mut children = Vec::new();
-        for found in self.root.read_dir(directory)? {
+        for found in self.root.read_dir(directory).map_err(strake_layers::Error::as_change)? {
             let name = ImagePath::parse(&found.name).map_err(|error| {
                 Error::user(format!("{} in {}: {error}", String::from_utf8_lossy(&found.name), self.name))
             })?;
@@ -290,7 +290,10 @@ impl Context {
                     stamp: Some(Stamp::of(found)),
                 },
             }),
-            HostKind::Symlink => EntryKind::Symlink(self.root.read_link(path)?.into()),
+            HostKind::Symlink => {
+                let target = self.root.read_link(path).map_err(strake_layers::Error::as_change)?;
+                EntryKind::Symlink(target.into())
+            }
             HostKind::CharDevice => EntryKind::CharDevice(found.rdev),
             HostKind::BlockDevice => EntryKind::BlockDevice(found.rdev),
             HostKind::Fifo => EntryKind::Fifo,
@@ -338,7 +341,7 @@ impl Context {
 
     fn look_again(&self, entry: &mut Entry) -> Result<()> {
         let Some((path, _, content)) = self.own_file(entry) else { return Ok(()) };
-        let now = self.root.stat(&path)?;
+        let now = self.root.stat(&path).map_err(strake_layers::Error::as_change)?;
         content.size = now.size;
         content.hash = None;
         content.source = ContentSource::Host { root: self.root.clone(), path, stamp: Some(Stamp::of(&now)) };

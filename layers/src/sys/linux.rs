@@ -246,6 +246,12 @@ fn grow(
     }
 }
 
+/// Tells whether a link stands where none may be followed, or leads out of where the search must stay.
+pub(crate) fn is_link_in_the_way(error: &io::Error) -> bool {
+    let code = error.raw_os_error();
+    [rustix::io::Errno::LOOP, rustix::io::Errno::XDEV].iter().any(|errno| code == Some(errno.raw_os_error()))
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
