@@ -61,6 +61,11 @@ impl<'a> Head<'a> {
         Self { word, keyword, flags, arguments, json }
     }
 
+    /// Gives where the arguments behind the flags stand.
+    pub(crate) fn arguments(&self) -> Range<usize> {
+        self.arguments.clone()
+    }
+
     /// Gives the head of the nested instruction of ONBUILD.
     pub(crate) fn nested(&self, text: &'a str, escape: Escape) -> Option<Self> {
         let is_onbuild = self.keyword == Some(Keyword::Onbuild) && !self.arguments.is_empty();

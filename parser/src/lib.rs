@@ -3,7 +3,7 @@
 //! # Owns
 //!
 //! The Dockerfile language as text: directives, lines, instructions, here-docs, mounts, expansion of words, ignore
-//! files, wildcards, modes, the build checks that need no more than the tree, and the stable codes of all of these.
+//! files, wildcards, modes, the one form of a formatted file, the build checks that need no more than the tree, and the stable codes of all of these.
 //!
 //! # Depends on
 //!
@@ -36,6 +36,7 @@ mod diagnostic;
 mod duration;
 mod expand;
 mod flags;
+mod format;
 pub mod git_ref;
 pub mod glob;
 mod heredoc;
@@ -48,6 +49,7 @@ pub mod lint;
 mod mount;
 mod name;
 mod parse;
+mod pieces;
 mod rule;
 mod source;
 mod span;
@@ -67,10 +69,12 @@ pub use check::{CheckSettings, CheckSettingsError, RuleSet};
 pub use diagnostic::{Diagnostic, Edit, Label, Severity};
 pub use duration::parse_duration;
 pub use expand::{ExpandError, Expander, Expansion, Names};
+pub use format::format;
 pub use mount::{
     BindMount, CacheMount, FileOwner, Mount, MountOption, MountSpec, SecretMount, Sharing, SshMount, TmpfsMount,
 };
 pub use parse::{ParseOptions, Parsed, parse, parse_onbuild};
+pub use pieces::{Piece, PieceKind};
 pub use rule::Rule;
 pub use source::SourceText;
 pub use span::{LineRange, Span, Spanned};

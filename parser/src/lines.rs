@@ -42,6 +42,11 @@ impl<'a> Lines<'a> {
         Self { source, number: 0 }
     }
 
+    /// Walks from the line of that number on.
+    pub(crate) fn starting_at(source: &'a SourceText, number: usize) -> Self {
+        Self { source, number: number.saturating_sub(1) }
+    }
+
     /// Gives the number of the line read last.
     pub(crate) fn number(&self) -> usize {
         self.number
@@ -156,7 +161,7 @@ impl<'a> LogicalLine<'a> {
 }
 
 /// Splits the continuation mark off: an escape at the end, blanks after it allowed, that no escape precedes.
-fn split_continuation(line: &str, escape: Escape) -> (&str, bool) {
+pub(crate) fn split_continuation(line: &str, escape: Escape) -> (&str, bool) {
     let trimmed = line.trim_end_matches([' ', '\t']);
     match trimmed.strip_suffix(escape.char()) {
         Some(before) if !before.ends_with(escape.char()) => (before, true),

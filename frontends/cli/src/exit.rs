@@ -12,7 +12,12 @@ pub(crate) fn code(error: &Error, signal: Option<i32>) -> u8 {
     {
         return u8::try_from(128 + signal).unwrap_or(1);
     }
-    match error.kind() {
+    of_kind(error.kind())
+}
+
+/// The exit code of a kind of error.
+pub(crate) fn of_kind(kind: ErrorKind) -> u8 {
+    match kind {
         ErrorKind::User => 1,
         ErrorKind::Environment => 3,
         ErrorKind::Network => 4,

@@ -45,6 +45,6 @@ pub use strake_builder::{Built, Error, Finding, Result, Settings};
 pub use strake_layers::{
     ArchiveFormat, Cancel, Compression, Descriptor, Digest, ErrorKind, Notice, NoticeSink, Platform, Timestamp,
 };
-pub use strake_parser::{Diagnostic, Dockerfile, Network, ParseOptions, Parsed, SourceText, Span, parse};
+pub use strake_parser::{Diagnostic, Dockerfile, Network, ParseOptions, Parsed, SourceText, Span, format, parse};
 pub use strake_registry::{ClientOptions, Credential, CredentialSource, Proxies};
 pub use strake_snapshotter::{DiskUsage, Durability, ImageRecord, PruneOptions, PruneReport};

@@ -1,5 +1,6 @@
 //! `strake dockerfile`: tools for Dockerfiles that build nothing.
 
+mod format;
 mod graph;
 
 use std::process::ExitCode;
@@ -14,6 +15,22 @@ use crate::request::{DOCKERFILE_LIMIT, read_stdin};
 pub(crate) enum DockerfileCommand {
     /// Show the stages, what each reads from, and which of them the target needs
     Graph(GraphArgs),
+    /// Bring Dockerfiles into one form without changing what they mean
+    Format(FormatArgs),
+}
+
+/// Flags of `dockerfile format`.
+#[derive(Debug, Args)]
+pub(crate) struct FormatArgs {
+    /// Change nothing: name the files that are not formatted, and fail if there are any
+    #[arg(long, conflicts_with = "write")]
+    check: bool,
+    /// Write the files instead of standard output
+    #[arg(short, long)]
+    write: bool,
+    /// Dockerfiles; `-` is standard input
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<String>,
 }
 
 /// Flags of `dockerfile graph`.
@@ -49,6 +66,7 @@ pub(crate) enum GraphFormat {
 pub(crate) fn run(command: &DockerfileCommand) -> Result<ExitCode> {
     match command {
         DockerfileCommand::Graph(args) => graph::run(args),
+        DockerfileCommand::Format(args) => format::run(args),
     }
 }
 
