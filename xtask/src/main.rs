@@ -9,6 +9,7 @@ mod demo;
 mod layering;
 mod packages;
 mod platform_code;
+mod registry;
 mod run;
 mod tests;
 mod windows;

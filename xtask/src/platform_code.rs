@@ -26,6 +26,9 @@ const PLACES: &[&str] = &[
     "windows.rs",
 ];
 
+/// The crate that has the runners.
+const RUNNERS: &str = "builder";
+
 /// The crate in which `overlay` and `windows` are such places.
 const SNAPSHOTTER: &str = "snapshotter";
 
@@ -67,26 +70,43 @@ pub(crate) fn problems() -> Result<Vec<String>> {
         for file in rust_files(&src)? {
             let inside = file.strip_prefix(&src).unwrap_or(&file);
             let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-            let shown = file.strip_prefix(root()).unwrap_or(&file).display().to_string();
-            if !is_platform_place(name, inside) && !is_test(inside) {
-                let found = marks(&text, MARKS);
-                problems.extend(found.map(|(line, mark)| {
-                    format!(
-                        "{shown}:{line}: `{mark}` is platform code: it belongs into {name}/src/sys, or one of the modules \
-                         that ARCHITECTURE.md (decision 9) names; elsewhere a platform is a value"
-                    )
-                }));
-            }
-            for (folder, mark) in PURE {
-                if Path::new(&shown).starts_with(folder) {
-                    problems.extend(marks(&text, &[mark]).map(|(line, mark)| {
-                        format!("{shown}:{line}: `{mark}`: {folder} knows no host files; image paths are ImagePath")
-                    }));
-                }
-            }
+            problems.extend(breaches(name, inside, &text));
         }
     }
     Ok(problems)
+}
+
+/// The breaches in one file of a crate; `inside` is its path below `src`.
+fn breaches(name: &str, inside: &Path, text: &str) -> Vec<String> {
+    let shown = Path::new(name).join("src").join(inside);
+    let mut problems = Vec::new();
+    if !is_platform_place(name, inside) && !is_test(inside) {
+        problems.extend(marks(text, MARKS).map(|(line, mark)| {
+            format!(
+                "{}:{line}: `{mark}` is platform code: it belongs into {} (ARCHITECTURE.md, decision 9), behind a function \
+                 that every platform has; all other code takes a platform as a value",
+                shown.display(),
+                places_of(name)
+            )
+        }));
+    }
+    for (folder, mark) in PURE.iter().filter(|(folder, _)| shown.starts_with(folder)) {
+        problems.extend(marks(text, &[mark]).map(|(line, mark)| {
+            format!("{}:{line}: `{mark}`: {folder} knows no host files; image paths are ImagePath", shown.display())
+        }));
+    }
+    problems
+}
+
+/// The modules of a crate that may hold platform code, as a person would name them.
+fn places_of(name: &str) -> String {
+    let is_of_crate = |place: &&&str| match place.split('/').next() {
+        Some("runner") => name == RUNNERS,
+        Some("overlay" | "windows") => name == SNAPSHOTTER,
+        _ => true,
+    };
+    let folders = PLACES.iter().filter(|place| !place.ends_with(".rs")).filter(is_of_crate);
+    folders.map(|place| format!("{name}/src/{place}")).collect::<Vec<_>>().join(" or ")
 }
 
 fn is_platform_place(name: &str, inside: &Path) -> bool {
@@ -162,6 +182,23 @@ mod tests {
         let text = "use std::os::unix::fs::MetadataExt;\n// libc::c_int\n#[cfg( unix )]\nmylibc::x();\nlibc::x();\n";
         let found: Vec<_> = marks(text, MARKS).collect();
         assert_eq!(found, [(1, "std::os::"), (3, "cfg(unix"), (5, "libc::")]);
+    }
+
+    #[test]
+    fn a_planning_module_with_platform_code_is_told_where_it_belongs() {
+        let found =
+            breaches("builder", Path::new("plan/evaluate.rs"), "//! Plans.\nuse std::os::unix::fs::MetadataExt;\n");
+        let [problem] = found.as_slice() else { panic!("{found:?}") };
+        assert!(problem.starts_with("builder/src/plan/evaluate.rs:2: `std::os::` is platform code"), "{problem}");
+        assert!(problem.contains("belongs into builder/src/sys or builder/src/runner/linux"), "{problem}");
+        assert!(problem.contains("ARCHITECTURE.md, decision 9"), "{problem}");
+        let host_path = breaches("builder", Path::new("plan/evaluate.rs"), "use std::path::Path;\n");
+        assert!(host_path.iter().any(|problem| problem.contains("image paths are ImagePath")), "{host_path:?}");
+        assert!(breaches("builder", Path::new("runner/linux/sys.rs"), "use std::os::fd::OwnedFd;\n").is_empty());
+        assert_eq!(
+            places_of("snapshotter"),
+            "snapshotter/src/sys or snapshotter/src/overlay or snapshotter/src/windows"
+        );
     }
 
     #[test]

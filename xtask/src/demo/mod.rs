@@ -1,7 +1,6 @@
 //! `cargo xtask demo`: the main job on a real Dockerfile, judged by other people's tools.
 
 mod bases;
-mod registry;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,9 +10,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::packages;
+use crate::registry::Registry;
 use crate::run::{cargo, must, output, root, target_dir};
-
-use registry::Registry;
 
 /// What the demo uses beside the tests' packages.
 const PACKAGES: &[(&str, &str)] = &[("debootstrap", "/usr/sbin/debootstrap")];

@@ -21,6 +21,8 @@ const PACKAGES: &[(&str, &str)] = &[
     ("rust-web-clippy", "/usr/bin/cargo-clippy"),
     ("gcc-mingw-w64-x86-64", "/usr/bin/x86_64-w64-mingw32-gcc"),
     ("wine64", WINE),
+    // Runs on this machine; the client under Wine talks to it.
+    ("docker-registry", "/usr/bin/docker-registry"),
 ];
 
 const RUSTC: &str = "/usr/bin/rustc";

@@ -228,17 +228,32 @@ async fn redirects_end() {
     assert!(error.to_string().contains("more than 10 redirects"), "{error}");
 }
 
-#[tokio::test]
-async fn a_credential_helper_is_asked_by_its_protocol() {
-    // The helper of this name answers `me` and `pw` for every server; the test tells when there is none.
-    let helper = "straketest";
-    let on_path = std::env::var_os("PATH").is_some_and(|path| {
-        std::env::split_paths(&path).any(|dir| dir.join(format!("docker-credential-{helper}")).is_file())
-    });
-    if !on_path {
-        println!("skipped: docker-credential-{helper} is not on PATH");
-        return;
+/// The helper that this crate brings for its tests.
+const HELPER: &str = env!("CARGO_BIN_EXE_docker-credential-straketest");
+
+/// Tells the test of the helper that it runs with the helper on PATH.
+const WITH_HELPER: &str = "STRAKE_TEST_WITH_HELPER";
+
+/// The environment of this process is not changed: the test runs itself again in a process of its own.
+#[test]
+fn a_credential_helper_is_found_on_path_and_asked_by_its_protocol() {
+    if std::env::var_os(WITH_HELPER).is_some() {
+        return tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(ask_the_helper());
     }
+    let folder = std::path::Path::new(HELPER).parent().unwrap().to_owned();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths(std::iter::once(folder).chain(std::env::split_paths(&path))).unwrap();
+    let run = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "auth::a_credential_helper_is_found_on_path_and_asked_by_its_protocol"])
+        .env("PATH", path)
+        .env(WITH_HELPER, "1")
+        .output()
+        .unwrap();
+    let log = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success() && log.contains("1 passed"), "{log}{}", String::from_utf8_lossy(&run.stderr));
+}
+
+async fn ask_the_helper() {
     let mock = Mock::with(|seen| {
         let challenge = [(header::WWW_AUTHENTICATE, "Basic realm=\"mock\"")];
         (seen.header("authorization") != Some("Basic bWU6cHc="))
@@ -248,8 +263,15 @@ async fn a_credential_helper_is_asked_by_its_protocol() {
     mock.add_image("1", b"x");
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("config.json");
-    std::fs::write(&file, format!(r#"{{"credsStore": "{helper}"}}"#)).unwrap();
-    let credentials = CredentialSource { files: vec![file], ..Default::default() };
+    std::fs::write(&file, r#"{"credsStore": "straketest"}"#).unwrap();
+    let credentials = CredentialSource { files: vec![file.clone()], ..Default::default() };
     let client = Client::new(ClientOptions { credentials, limits: quick(), ..ClientOptions::default() });
     client.resolve(&mock.reference("a:1"), &linux(), None).await.unwrap();
+
+    // A helper that is missing costs the credentials, not the build: the registry decides.
+    std::fs::write(&file, r#"{"credsStore": "straketest-missing"}"#).unwrap();
+    let credentials = CredentialSource { files: vec![file], ..Default::default() };
+    let client = Client::new(ClientOptions { credentials, limits: quick(), ..ClientOptions::default() });
+    let error = client.resolve(&mock.reference("a:1"), &linux(), None).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
 }

@@ -1,5 +1,9 @@
-//! The client against the real program `docker-registry`, where there is one.
+//! The client against the real program `docker-registry`.
+//!
+//! A test starts one of its own, except where none can be: under Wine `cargo xtask windows` starts them on the Linux host
+//! and names their addresses by [`PLAIN`] and [`SECURE`].
 
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -8,22 +12,35 @@ use strake_registry::{Client, ClientOptions, Error, ImagePush, Pushed};
 
 use crate::mock::{noise, store};
 
-/// A registry that ends with the test.
+/// Names the variable with the address of an empty registry that speaks HTTP.
+const PLAIN: &str = "STRAKE_TEST_REGISTRY";
+
+/// Names the variable with the address of a registry that has the certificate in `tls`.
+const SECURE: &str = "STRAKE_TEST_REGISTRY_TLS";
+
+/// A registry that ends with the test, if the test started it.
 struct Real {
-    child: Child,
+    child: Option<Child>,
     address: String,
-    _dir: tempfile::TempDir,
+    _dir: Option<tempfile::TempDir>,
 }
 
 impl Drop for Real {
     fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
+        if let Some(mut child) = self.child.take() {
+            drop(child.kill());
+            drop(child.wait());
+        }
     }
 }
 
-/// Starts the program on a free port; `None` where there is none. `tls` is the end of its configuration.
-async fn start(dir: tempfile::TempDir, tls: &str) -> Option<Real> {
+/// Gives the registry that `variable` names or starts one on a free port; `None` where there is no such program. `tls` is
+/// the end of its configuration.
+async fn start(variable: &str, tls: &str) -> Option<Real> {
+    if let Ok(address) = std::env::var(variable) {
+        return Some(Real { child: None, address, _dir: None });
+    }
+    let dir = tempfile::tempdir().unwrap();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let address = format!("127.0.0.1:{port}");
     let config = dir.path().join("config.yml");
@@ -42,7 +59,7 @@ async fn start(dir: tempfile::TempDir, tls: &str) -> Option<Real> {
             return None;
         }
     };
-    let real = Real { child, address, _dir: dir };
+    let real = Real { child: Some(child), address, _dir: Some(dir) };
     for _ in 0..200 {
         if tokio::net::TcpStream::connect(&real.address).await.is_ok() {
             return Some(real);
@@ -54,7 +71,7 @@ async fn start(dir: tempfile::TempDir, tls: &str) -> Option<Real> {
 
 #[tokio::test]
 async fn docker_registry_takes_an_image_and_gives_it_back() {
-    let Some(real) = start(tempfile::tempdir().unwrap(), "").await else { return };
+    let Some(real) = start(PLAIN, "").await else { return };
     let (_dir, mine) = store();
     let layer = noise(5 << 20);
     let layer = Descriptor::new(MediaType::OCI_LAYER_GZIP, mine.put(&layer).unwrap(), layer.len() as u64);
@@ -89,33 +106,17 @@ async fn docker_registry_takes_an_image_and_gives_it_back() {
     assert!(error.to_string().contains("manifest unknown"), "{error}");
 }
 
-/// Makes a certificate for 127.0.0.1 and its key; `None` where there is no `openssl`.
-fn make_certificate(dir: &std::path::Path) -> Option<()> {
-    let run = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
-        .args(["-subj", "/CN=strake test", "-addext", "subjectAltName=IP:127.0.0.1"])
-        .args(["-keyout", "key.pem", "-out", "cert.pem"])
-        .current_dir(dir)
-        .stderr(Stdio::null())
-        .status();
-    match run {
-        Ok(status) if status.success() => Some(()),
-        other => {
-            println!("skipped: openssl made no certificate: {other:?}");
-            None
-        }
-    }
+/// A file of the certificate for 127.0.0.1, made as by `openssl req -x509`: valid from 2020 to 2120, its own authority,
+/// and its key guards nothing.
+fn tls_file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/registry_faults/tls").join(name)
 }
 
 #[tokio::test]
 async fn a_certificate_of_its_own_is_trusted_by_folder_only() {
-    let dir = tempfile::tempdir().unwrap();
-    if make_certificate(dir.path()).is_none() {
-        return;
-    }
-    let (certificate, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
+    let (certificate, key) = (tls_file("cert.pem"), tls_file("key.pem"));
     let tls = format!("  tls:\n    certificate: {}\n    key: {}\n", certificate.display(), key.display());
-    let Some(real) = start(dir, &tls).await else { return };
+    let Some(real) = start(SECURE, &tls).await else { return };
     let name = Reference::parse(&format!("{}/a:1", real.address)).unwrap();
     // Loopback, where plain HTTP is allowed: a certificate that does not verify is refused all the same.
     let error = Client::new(ClientOptions::default()).check_push(&name).await.unwrap_err();
@@ -125,7 +126,8 @@ async fn a_certificate_of_its_own_is_trusted_by_folder_only() {
     let certs = tempfile::tempdir().unwrap();
     let by_name = real.address.replace("127.0.0.1", "localhost");
     for address in [&real.address, &by_name] {
-        let folder = certs.path().join(address);
+        // Names of files hold no colon on Windows; the client knows the folder by both spellings.
+        let folder = certs.path().join(address.replace(':', ""));
         std::fs::create_dir(&folder).unwrap();
         std::fs::copy(&certificate, folder.join("ca.crt")).unwrap();
     }

@@ -15,13 +15,25 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    /// Starts a registry that keeps its files below `folder`.
+    /// Starts a registry that keeps its files below `folder` and speaks HTTP.
     pub(crate) fn start(folder: &Path) -> Result<Self> {
+        Self::start_with(folder, "")
+    }
+
+    /// The same with HTTPS; `tls` is the folder of `cert.pem` and `key.pem`.
+    pub(crate) fn start_with_tls(folder: &Path, tls: &Path) -> Result<Self> {
+        let (certificate, key) = (tls.join("cert.pem"), tls.join("key.pem"));
+        let tls = format!("  tls:\n    certificate: {}\n    key: {}\n", certificate.display(), key.display());
+        Self::start_with(folder, &tls)
+    }
+
+    /// `more` ends the section `http` of the configuration.
+    fn start_with(folder: &Path, more: &str) -> Result<Self> {
         fs::create_dir_all(folder)?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let config = folder.join("config.yml");
         let text = format!(
-            "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: 127.0.0.1:{port}\n",
+            "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: 127.0.0.1:{port}\n{more}",
             folder.join("data").display()
         );
         fs::write(&config, text)?;
