@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use strake_layers::{Cancel, Digest, NoticeSink, Platform, Timestamp};
 use strake_parser::{Diagnostic, ParseOptions, Parsed};
@@ -290,6 +290,7 @@ impl Phases<'_> {
             report: self.report.clone(),
             cancel: self.cancel.clone(),
             found_in: text.found_in.clone(),
+            judged: Mutex::default(),
         });
         let graph = Arc::new(graph);
         let background = export::Background::new(Arc::clone(blobs), &self.request.outputs);

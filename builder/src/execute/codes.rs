@@ -38,4 +38,8 @@ codes! {
         Windows image.";
     WHITEOUT "W1105" "name that deletes" "Image layers use names that begin with .wh. to delete files: such a file \
         cannot be in an image.";
+    FOREIGN_LAYER "W1106" "base layer that Windows will not import" "A layer of the base image breaks a rule that \
+        Windows has for layers: everything lies in Files, Hives or UtilityVM/Files, links stay in one of them, and no \
+        two names differ only in upper and lower case. Builders that know no Windows make such layers. COPY --from \
+        reads them; an image based on them starts nowhere.";
 }

@@ -2,6 +2,7 @@
 
 mod codes;
 mod copy;
+mod foreign;
 mod mask;
 mod run;
 mod run_codes;

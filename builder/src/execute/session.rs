@@ -1,11 +1,11 @@
 //! What all steps of a build share.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use strake_layers::{Cancel, Layer, Notice, NoticeSink, Rootfs};
+use strake_layers::{Cancel, Layer, LayerId, Notice, NoticeSink, Rootfs};
 use strake_parser::Diagnostic;
 use strake_snapshotter::{Snapshotter, Store};
 
@@ -38,6 +38,8 @@ pub(crate) struct Session {
     pub(crate) report: Report,
     pub(crate) cancel: Cancel,
     pub(crate) found_in: FoundIn,
+    /// The layers of bases that were judged already: several steps look at one.
+    pub(crate) judged: Mutex<HashSet<LayerId>>,
 }
 
 /// Numbers steps and reports on them.
@@ -157,6 +159,11 @@ impl Session {
             }
         }
         Ok(Rootfs::new(entries))
+    }
+
+    /// Tells whether a layer of a base is judged for the first time.
+    pub(crate) fn is_first_look(&self, layer: &Layer) -> bool {
+        self.judged.lock().unwrap_or_else(PoisonError::into_inner).insert(layer.id())
     }
 
     /// A finding at the place of a step.

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use strake_layers::{Layer, Rootfs, Timestamp};
 
 use super::copy::{CopyError, Directories, make_directories};
-use super::{Made, StepWork, codes};
+use super::{Made, StepWork, codes, foreign};
 use crate::Result;
 use crate::plan::graph::WorkdirOp;
 
 /// Carries out a WORKDIR.
 pub(super) async fn workdir(work: &StepWork<'_>, op: &WorkdirOp) -> Result<Made> {
     let base = work.session.rootfs(&work.below.layers).await?;
+    foreign::judge(work).await?;
     let copied = entries(op, &base, work.session.clock.epoch, work.step.span);
     let copied = copied.map_err(|error| super::copy::step::located(work, error))?;
     let layer = Arc::new(Layer::from_plan(copied.entries)?);

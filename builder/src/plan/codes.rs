@@ -53,4 +53,10 @@ codes! {
     LINT "E1024" "build check that failed" "The Dockerfile asks for warnings to fail the build (check=error=true).";
     DEVICE "E1025" "device that cannot be given" "RUN --device needs a CDI device, which strake cannot give yet.";
     VOLUME "E1026" "volume without a path" "The variables in VOLUME gave no text.";
+    NO_WINDOWS "W1027" "image of Windows without Windows" "FROM scratch brings none of the files and no registry, so \
+        that no container of Windows starts from the image. It carries files: COPY --from reads them. For an image \
+        that runs, start from one of Microsoft's base images.";
+    NO_VERSION "W1028" "image of Windows without a version" "Hosts with Windows choose an image by its os.version and \
+        may refuse one that has none. A base image brings it; without one it comes from the platform: --platform \
+        'windows(10.0.20348.2849)/amd64'.";
 }

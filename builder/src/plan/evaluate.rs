@@ -120,6 +120,7 @@ impl<'a> Builder<'a> {
             self.stage(index, lints);
         }
         let target = self.states[target].as_ref()?.0;
+        super::windows::warn(&self.stages, target, lints);
         let labels = &self.table.options.labels;
         if let Some(stage) = self.stages.get_mut(target.0) {
             stage.config.config.labels.extend(labels.iter().cloned());

@@ -23,6 +23,7 @@ mod run;
 mod settings;
 mod stages;
 mod title;
+mod windows;
 
 use strake_parser::{Diagnostic, Parsed};
 

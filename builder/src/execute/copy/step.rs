@@ -7,7 +7,7 @@ use strake_parser::Diagnostic;
 
 use super::{Copied, CopyError, CopyInput, Fetched, copy_entries};
 use crate::cache::{KeyBuilder, StepKey};
-use crate::execute::{Made, StepWork};
+use crate::execute::{Made, StepWork, foreign};
 use crate::plan::graph::{CopyFrom, CopyOp, SourceKind};
 use crate::source::Tree;
 use crate::{Error, Result};
@@ -35,6 +35,9 @@ pub(in crate::execute) async fn copy(work: &StepWork<'_>, op: &CopyOp) -> Result
     let looks_below =
         !op.link || op.chown.as_deref().is_some_and(|owner| owner.bytes().any(|b| b.is_ascii_alphabetic()));
     let base = if looks_below { session.rootfs(&work.below.layers).await? } else { Rootfs::new(Vec::new()) };
+    if looks_below {
+        foreign::judge(work).await?;
+    }
     let task = Task {
         op: op.clone(),
         base,

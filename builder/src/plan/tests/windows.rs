@@ -81,3 +81,18 @@ fn triggers_take_windows_paths() {
     assert_eq!(copies(&stage)[0].dest, "in/app.txt");
     assert!(matches!(&stage.steps[1].op, Op::Workdir(op) if op.path == "\\app\\in"));
 }
+
+#[test]
+fn an_image_without_windows_or_its_version_is_warned_of() {
+    let texts = |text: &str, platform: &str| case().platform(platform).warnings(text);
+    let bare = texts("FROM scratch AS base\nENV A=1\nFROM base\nENV B=1\n", "windows/amd64");
+    assert_eq!(bare.len(), 2, "{bare:?}");
+    assert!(bare[0].contains("1: ") && bare[0].contains("holds no Windows"), "{bare:?}");
+    assert!(bare[1].contains("3: ") && bare[1].contains("os.version"), "{bare:?}");
+    let versioned = texts("FROM scratch\nENV A=1\n", "windows(10.0.20348.1)/amd64");
+    assert!(versioned.len() == 1 && versioned[0].contains("holds no Windows"), "{versioned:?}");
+    // A carrier that the image only copies from is what carriers are for.
+    let text = "FROM scratch AS files\nCOPY a /\nFROM windows\nCOPY --from=files a C:/\n";
+    assert_eq!(texts(text, "windows/amd64"), [""; 0]);
+    assert_eq!(texts("FROM scratch\nENV A=1\n", "linux/amd64"), [""; 0]);
+}
