@@ -14,7 +14,8 @@ pub struct User {
     pub uid: u32,
     /// Numeric primary group.
     pub gid: u32,
-    /// Supplementary groups, in the order of the group file.
+    /// Supplementary groups: the primary one, since a process without it there could pass a file that denies it to the
+    /// group (CVE-2023-25173), then those of the group file in its order.
     pub groups: Vec<u32>,
     /// Home directory; `/` where the passwd file tells none (linux.md §1.1).
     pub home: String,
@@ -71,7 +72,7 @@ struct GroupLine {
 }
 
 /// Finds who a process runs as under `USER spec` (dockerfile.md §13.7; conformance case `user-forms`): names and numbers are
-/// looked up in the image; a number it does not know has group 0; with an explicit group there are no supplementary ones.
+/// looked up in the image; a number it does not know has group 0; with an explicit group there are no others.
 /// `root` needs no passwd file (D-35). An empty `spec` is `0`.
 pub fn resolve_user(spec: &str, rootfs: &Rootfs) -> Result<User> {
     let passwd = read_passwd(rootfs)?;
@@ -107,6 +108,8 @@ pub fn resolve_user(spec: &str, rootfs: &Rootfs) -> Result<User> {
             }
         }
     }
+    user.groups.retain(|group| *group != user.gid);
+    user.groups.insert(0, user.gid);
     for (what, id) in [("user", user.uid), ("group", user.gid)] {
         if id > MAX_ID {
             return Err(Error::Invalid(format!("{what} {id} of USER {spec} is larger than {MAX_ID}")));
@@ -308,16 +311,17 @@ mod tests {
             ("www:0", 33, 0, &[], "/var/www"),
             (":extra", 0, 2000, &[], "/root"),
         ] {
-            assert_eq!(user(spec, &base), (uid, gid, groups.to_vec(), home.to_owned()), "{spec}");
+            let groups = [&[gid], groups].concat();
+            assert_eq!(user(spec, &base), (uid, gid, groups, home.to_owned()), "{spec}");
         }
     }
 
     #[test]
     fn root_needs_no_files_and_other_names_do() {
         let empty = Rootfs::default();
-        assert_eq!(user("root", &empty), (0, 0, vec![], "/root".to_owned()));
-        assert_eq!(user("root:root", &empty), (0, 0, vec![], "/root".to_owned()));
-        assert_eq!(user("7", &empty), (7, 0, vec![], "/".to_owned()));
+        assert_eq!(user("root", &empty), (0, 0, vec![0], "/root".to_owned()));
+        assert_eq!(user("root:root", &empty), (0, 0, vec![0], "/root".to_owned()));
+        assert_eq!(user("7", &empty), (7, 0, vec![0], "/".to_owned()));
         let message = |spec: &str| resolve_user(spec, &base()).expect_err(spec).to_string();
         assert!(message("nobodyhere").contains("\"nobodyhere\""), "{}", message("nobodyhere"));
         assert!(message("deamon").contains("did you mean \"daemon\""));

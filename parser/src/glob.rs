@@ -2,7 +2,7 @@
 //!
 //! `*` any run without `/` · `?` one character but `/` · `[a-z]`, `[^a]` sets · `\` makes the next character literal.
 
-use crate::wildcard::{DoubleStar, Wildcard};
+use crate::wildcard::{Dialect, Wildcard};
 
 /// A pattern.
 #[derive(Clone, Debug)]
@@ -25,12 +25,12 @@ impl std::error::Error for GlobError {}
 impl Glob {
     /// Compiles a pattern; `**` is the same as `*`.
     pub fn parse(pattern: impl AsRef<[u8]>) -> Result<Self, GlobError> {
-        Self::compile(pattern.as_ref(), DoubleStar::Plain)
+        Self::compile(pattern.as_ref(), Dialect::Match)
     }
 
     /// Compiles a pattern in which `**` stands for any number of directories, as with `--parents`.
     pub fn parse_with_double_star(pattern: impl AsRef<[u8]>) -> Result<Self, GlobError> {
-        Self::compile(pattern.as_ref(), DoubleStar::Directories)
+        Self::compile(pattern.as_ref(), Dialect::Parents)
     }
 
     /// Says whether the whole path matches.
@@ -38,8 +38,8 @@ impl Glob {
         self.wildcard.matches(path.as_ref())
     }
 
-    fn compile(pattern: &[u8], double_star: DoubleStar) -> Result<Self, GlobError> {
-        let wildcard = Wildcard::parse(pattern, double_star).map_err(|_| GlobError)?;
+    fn compile(pattern: &[u8], dialect: Dialect) -> Result<Self, GlobError> {
+        let wildcard = Wildcard::parse(pattern, dialect).map_err(|_| GlobError)?;
         Ok(Self { wildcard })
     }
 }

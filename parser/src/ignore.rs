@@ -11,7 +11,7 @@
 
 use crate::clean::clean_bytes;
 use crate::glob;
-use crate::wildcard::{DoubleStar, Wildcard};
+use crate::wildcard::{Dialect, Wildcard};
 
 /// The rules of an ignore file, or of `--exclude`.
 #[derive(Clone, Debug, Default)]
@@ -184,7 +184,8 @@ impl IgnoreRules {
         }
         let Ok(matcher) = Matcher::new(&pattern) else {
             let message = format!(
-                "syntax error in pattern {text:?}: a set needs a closing bracket and at least one member, a backslash something after it"
+                "syntax error in pattern {text:?}: a set needs a closing bracket and at least one member, a backslash a sign after \
+                 it that has a meaning; directories are separated by /"
             );
             return Err(IgnoreError { line, text, message });
         };
@@ -240,7 +241,7 @@ impl Matcher {
         if !pattern.iter().any(is_special) {
             return Ok(Self::Exact);
         }
-        let wildcard = Wildcard::parse(pattern, DoubleStar::Directories)?;
+        let wildcard = Wildcard::parse(pattern, Dialect::Ignore)?;
         if let Some(rest) = pattern.strip_prefix(b"**")
             && !rest.iter().any(is_special)
         {

@@ -35,13 +35,16 @@ impl Set {
     }
 }
 
-/// How `**` is read.
+/// Whose patterns they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DoubleStar {
-    /// As two stars, as Go's `filepath.Match` does.
-    Plain,
-    /// As any number of directories, as ignore files do.
-    Directories,
+pub(crate) enum Dialect {
+    /// Those of Go's `filepath.Match`: `**` is two stars.
+    Match,
+    /// Those of `COPY --parents`: `**` is any number of directories.
+    Parents,
+    /// Those of ignore files: as [`Dialect::Parents`], but they are regular expressions to the reference, so that a
+    /// backslash before a letter has the meaning it has there.
+    Ignore,
 }
 
 /// A pattern whose sets or escapes are malformed.
@@ -57,8 +60,8 @@ pub(crate) struct Wildcard {
 }
 
 impl Wildcard {
-    pub(crate) fn parse(pattern: &[u8], double_star: DoubleStar) -> Result<Self, Malformed> {
-        let tokens = tokenize(pattern, double_star)?;
+    pub(crate) fn parse(pattern: &[u8], dialect: Dialect) -> Result<Self, Malformed> {
+        let tokens = tokenize(pattern, dialect)?;
         let min_length = tokens.iter().map(|token| match token {
             Token::Literal(bytes) => bytes.len(),
             Token::One | Token::Set(_) => 1,
@@ -150,7 +153,7 @@ fn decode(bytes: &[u8], at: usize) -> Option<(char, usize)> {
     Some((char::REPLACEMENT_CHARACTER, at + 1))
 }
 
-fn tokenize(pattern: &[u8], double_star: DoubleStar) -> Result<Vec<Token>, Malformed> {
+fn tokenize(pattern: &[u8], dialect: Dialect) -> Result<Vec<Token>, Malformed> {
     let mut tokens = Vec::new();
     let mut literal = Vec::new();
     let mut at = 0;
@@ -161,7 +164,13 @@ fn tokenize(pattern: &[u8], double_star: DoubleStar) -> Result<Vec<Token>, Malfo
             continue;
         }
         if byte == b'\\' {
-            let (_, end) = decode(pattern, at).ok_or(Malformed)?;
+            let (escaped, end) = decode(pattern, at).ok_or(Malformed)?;
+            if dialect == Dialect::Ignore && escaped.is_ascii_alphanumeric() {
+                flush(&mut literal, &mut tokens);
+                tokens.push(regex_escape(escaped)?);
+                at = end;
+                continue;
+            }
             literal.extend_from_slice(&pattern[at..end]);
             at = end;
             continue;
@@ -174,7 +183,7 @@ fn tokenize(pattern: &[u8], double_star: DoubleStar) -> Result<Vec<Token>, Malfo
                 tokens.push(Token::Set(set));
                 at = end;
             }
-            _ if double_star == DoubleStar::Directories && pattern.get(at) == Some(&b'*') => {
+            _ if dialect != Dialect::Match && pattern.get(at) == Some(&b'*') => {
                 at += 1;
                 if pattern.get(at) == Some(&b'/') {
                     at += 1;
@@ -194,6 +203,30 @@ fn tokenize(pattern: &[u8], double_star: DoubleStar) -> Result<Vec<Token>, Malfo
     }
     flush(&mut literal, &mut tokens);
     Ok(tokens)
+}
+
+/// What a backslash and a letter mean to the reference's ignore files (Go's regexp/syntax: classes and control
+/// characters). The rarer ones (`\b`, `\x41`, `\pL`) are refused, as are those that it refuses.
+fn regex_escape(letter: char) -> Result<Token, Malformed> {
+    let ranges: &[(char, char)] = match letter.to_ascii_lowercase() {
+        'd' => &[('0', '9')],
+        'w' => &[('0', '9'), ('A', 'Z'), ('_', '_'), ('a', 'z')],
+        's' => &[('\t', '\n'), ('\x0c', '\r'), (' ', ' ')],
+        _ => &[],
+    };
+    if !ranges.is_empty() {
+        return Ok(Token::Set(Set { ranges: ranges.to_vec(), is_negated: letter.is_ascii_uppercase() }));
+    }
+    let byte = match letter {
+        'a' => 0x07,
+        'f' => 0x0c,
+        'n' => b'\n',
+        'r' => b'\r',
+        't' => b'\t',
+        'v' => 0x0b,
+        _ => return Err(Malformed),
+    };
+    Ok(Token::Literal(vec![byte]))
 }
 
 fn flush(literal: &mut Vec<u8>, tokens: &mut Vec<Token>) {

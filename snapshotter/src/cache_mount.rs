@@ -20,6 +20,9 @@ pub enum Sharing {
     Locked,
 }
 
+/// Mode, user and group of a cache that is asked for without them (dockerfile.md §13.3).
+const PLAIN_OWNER: [u32; 3] = [0o755, 0, 0];
+
 /// What cache mount a step wants.
 #[derive(Clone, Debug)]
 pub struct CacheRequest {
@@ -29,7 +32,7 @@ pub struct CacheRequest {
     pub id: String,
     /// How it is shared.
     pub sharing: Sharing,
-    /// Permission bits of a new instance.
+    /// Permission bits of a new instance. Caches with other bits or owners are other caches.
     pub mode: u32,
     /// Owner of a new instance.
     pub uid: u32,
@@ -74,6 +77,14 @@ impl Store {
             hasher.update(part);
         }
         hasher.update(request.seed.as_ref().map_or(&[][..], |seed| &seed.identity));
+        // Those of other owners or modes are other caches, as with the reference: nobody finds files that are not theirs.
+        let owner = [request.mode, request.uid, request.gid];
+        if owner != PLAIN_OWNER {
+            hasher.update(b"owner");
+            for number in owner {
+                hasher.update(&number.to_le_bytes());
+            }
+        }
         let folder = self.layout.path("caches").join(hasher.finalize().to_hex().as_str());
         fs::create_dir_all(&folder).map_err(|e| Error::host("make directory", &folder, e))?;
         match request.sharing {
@@ -181,6 +192,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("store"), StoreOptions::default()).unwrap();
         (dir, store)
+    }
+
+    #[test]
+    fn caches_of_other_owners_are_other_caches() {
+        let (_dir, store) = store();
+        let plain = CacheRequest { mode: 0o755, ..request("k", Sharing::Shared) };
+        let path = |request: &CacheRequest| store.cache_mount(request).unwrap().path().to_owned();
+        let other = CacheRequest { uid: 5, ..plain.clone() };
+        assert_eq!(path(&plain), path(&plain));
+        assert_eq!(path(&other), path(&other));
+        assert_ne!(path(&plain), path(&other));
+        assert_ne!(path(&plain), path(&request("k", Sharing::Shared)), "another mode");
     }
 
     #[test]

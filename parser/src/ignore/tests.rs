@@ -37,6 +37,12 @@ fn pattern_pieces_match_as_documented() {
         ("a/**", "a/b/c", true),
         ("a**", "ab/c", true),
         ("a/**/z", "a/z", true),
+        ("\\.x", ".x", true),
+        ("\\*", "*", true),
+        ("\\d", "d", false),
+        ("\\d\\w", "1_", true),
+        ("\\D", "1", false),
+        ("\\a", "a", false),
         ("a/**/z", "a/b/c/z", true),
         ("a/**/z", "a/bz", false),
         ("a/*/**", "a/b/c", true),
@@ -131,4 +137,12 @@ fn names_need_not_be_utf8() {
     let rules = IgnoreRules::parse(b"*.log\n?x\n").unwrap();
     assert!(rules.decide(b"\xff.log").ignored);
     assert!(rules.decide(b"\xffx").ignored);
+}
+
+#[test]
+fn backslash_before_a_letter_without_meaning_is_refused() {
+    for pattern in ["\\x", "obj\\z64", "a\\"] {
+        let error = IgnoreRules::parse(pattern.as_bytes()).unwrap_err();
+        assert!(error.message.contains("separated by /"), "{pattern}: {}", error.message);
+    }
 }
