@@ -9,6 +9,7 @@ use strake_parser::{Diagnostic, ParseOptions, Parsed};
 use strake_snapshotter::{CopySnapshotter, OverlaySnapshotter, Snapshotter, Store, StoreOptions};
 
 use crate::cache::Results;
+use crate::check::Checked;
 use crate::events::{Event, EventSink};
 use crate::execute::{Masks, Report, Session, execute};
 use crate::export::{self, BuiltImage, Clock, ExportContext, LayerBlobs, Unfinished};
@@ -90,9 +91,26 @@ impl Builder {
     /// Builds. When it returns, nothing of the build runs any more, whatever came of it.
     pub async fn build(&self, request: BuildRequest, events: EventSink, cancel: Cancel) -> Result<Built> {
         let _lease = self.store.lease()?;
+        let done = self.phases(request, events, cancel).run().await;
+        if done.is_err() {
+            // The space of a failed step is given back before anybody is told (edges.md 5).
+            let store = Arc::clone(&self.store);
+            drop(tokio::task::spawn_blocking(move || store.settle()).await);
+        }
+        done
+    }
+
+    /// Checks the Dockerfile: every finding, errors included, is in what it gives. An error is what kept it from that.
+    pub async fn check(&self, request: BuildRequest, events: EventSink, cancel: Cancel) -> Result<Checked> {
+        let _lease = self.store.lease()?;
+        let request = BuildRequest { check_only: true, ..request };
+        self.phases(request, events, cancel).check().await
+    }
+
+    fn phases(&self, request: BuildRequest, events: EventSink, cancel: Cancel) -> Phases<'_> {
         let report = Report::new(events);
         let client = self.client(&report, &cancel);
-        let phases = Phases {
+        Phases {
             store: &self.store,
             snapshotter: &self.snapshotter,
             runner: Arc::clone(&self.runner) as Arc<dyn Runner>,
@@ -101,14 +119,7 @@ impl Builder {
             client,
             report,
             cancel,
-        };
-        let done = phases.run().await;
-        if done.is_err() {
-            // The space of a failed step is given back before anybody is told (edges.md 5).
-            let store = Arc::clone(&self.store);
-            drop(tokio::task::spawn_blocking(move || store.settle()).await);
         }
-        done
     }
 
     fn client(&self, report: &Report, cancel: &Cancel) -> Arc<strake_registry::Client> {
@@ -122,25 +133,25 @@ impl Builder {
 }
 
 /// One build on its way through the phases.
-struct Phases<'a> {
+pub(crate) struct Phases<'a> {
     store: &'a Arc<Store>,
     snapshotter: &'a Arc<dyn Snapshotter>,
     runner: Arc<dyn Runner>,
-    request: Arc<BuildRequest>,
-    resolver: Arc<Resolver>,
+    pub(crate) request: Arc<BuildRequest>,
+    pub(crate) resolver: Arc<Resolver>,
     client: Arc<strake_registry::Client>,
-    report: Report,
-    cancel: Cancel,
+    pub(crate) report: Report,
+    pub(crate) cancel: Cancel,
 }
 
 /// The Dockerfile as read and parsed.
-struct Text {
-    parsed: Parsed,
-    found_in: FoundIn,
+pub(crate) struct Text {
+    pub(crate) parsed: Parsed,
+    pub(crate) found_in: FoundIn,
 }
 
 impl Text {
-    fn parse(name: String, bytes: &[u8], build_args: &[(String, String)]) -> Self {
+    pub(crate) fn parse(name: String, bytes: &[u8], build_args: &[(String, String)]) -> Self {
         let syntax =
             build_args.iter().rev().find(|(name, _)| name == "BUILDKIT_SYNTAX").map(|(_, value)| value.clone());
         let parsed = strake_parser::parse(bytes, &ParseOptions { syntax, ..ParseOptions::default() });
@@ -150,10 +161,15 @@ impl Text {
 }
 
 impl Phases<'_> {
-    async fn run(self) -> Result<Built> {
+    /// Everything that this build reads files from.
+    pub(crate) fn sources(&self) -> Sources {
         let notices = self.report.notices(None);
         let (client, store) = (Arc::clone(&self.client), Arc::clone(self.store));
-        let sources = Arc::new(Sources::new(&self.request, client, store, notices, self.cancel.clone()));
+        Sources::new(&self.request, client, store, notices, self.cancel.clone())
+    }
+
+    async fn run(self) -> Result<Built> {
+        let sources = Arc::new(self.sources());
         let done = self.run_with(&sources).await;
         sources.save().await;
         done

@@ -50,7 +50,7 @@ impl Serialize for Finding {
         out.serialize_field("line", &line)?;
         out.serialize_field("column", &column)?;
         out.serialize_field("code", found.code)?;
-        out.serialize_field("severity", if found.is_error() { "error" } else { "warning" })?;
+        out.serialize_field("severity", found.severity.name())?;
         out.serialize_field("rule", &found.rule.map(strake_parser::Rule::name))?;
         out.serialize_field("message", &found.message)?;
         out.serialize_field("help", &found.help)?;

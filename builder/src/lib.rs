@@ -17,6 +17,7 @@
 
 mod build;
 mod cache;
+mod check;
 mod error;
 pub mod events;
 mod execute;
@@ -30,6 +31,7 @@ mod secrets;
 mod source;
 
 pub use build::{Builder, Built, Settings};
+pub use check::{Checked, CheckedFile};
 pub use error::{Error, Result};
 pub use finding::Finding;
 

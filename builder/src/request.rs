@@ -53,6 +53,8 @@ pub struct BuildRequest {
     pub now: Timestamp,
     /// `--check`: stop after planning, with all checks run.
     pub check_only: bool,
+    /// Settings of the build checks besides those that the Dockerfile gives.
+    pub checks: strake_parser::CheckSettings,
     /// Print why steps missed the cache.
     pub explain_cache: bool,
     /// The greatest number of stages that run at once; 0: no limit.

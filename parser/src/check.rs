@@ -12,6 +12,8 @@ pub struct CheckSettings {
     pub experimental: RuleSet,
     /// Whether a warning of a rule fails the build.
     pub error: bool,
+    /// Whether the rules that are strake's own and off in builds are taken in, as `strake check` does.
+    pub extras: bool,
     /// Names that are no rule; the reference passes over them, too.
     pub unknown: Vec<String>,
 }
@@ -95,10 +97,23 @@ impl CheckSettings {
 
     /// Says whether diagnostics of the rule are wanted.
     pub fn enables(&self, rule: Rule) -> bool {
+        if rule.is_extra() && self.extras {
+            return !self.skip.contains(rule);
+        }
         if rule.is_experimental() {
             return self.experimental.contains(rule);
         }
         !self.skip.contains(rule)
+    }
+
+    /// Says whether rules are taken in that are off unless something asks for them.
+    pub(crate) fn takes_in_more(&self) -> bool {
+        self.extras || self.experimental != RuleSet::default()
+    }
+
+    /// Leaves out one more rule.
+    pub fn skip(&mut self, rule: Rule) {
+        self.skip.merge(&RuleSet::Named(vec![rule]));
     }
 
     /// Gives these settings with those of one instruction added.
@@ -107,6 +122,8 @@ impl CheckSettings {
         let mut merged = self.clone();
         merged.skip.merge(&overrides.skip);
         merged.experimental.merge(&overrides.experimental);
+        merged.error |= overrides.error;
+        merged.extras |= overrides.extras;
         merged
     }
 }
@@ -147,6 +164,16 @@ mod tests {
         let all = CheckSettings::parse("experimental=all;skip=all").unwrap();
         assert!(all.enables(Rule::AptListsLeft));
         assert!(!all.enables(Rule::UndefinedVar));
+    }
+
+    #[test]
+    fn extras_are_on_where_asked_for_and_can_be_skipped() {
+        let checks = CheckSettings { extras: true, ..CheckSettings::default() };
+        assert!(checks.enables(Rule::LatestTag) && checks.enables(Rule::UndefinedVar));
+        assert!(!checks.enables(Rule::InvalidDefinitionDescription));
+        let file = CheckSettings::parse("skip=LatestTag;error=true").unwrap();
+        let both = checks.merged(&file);
+        assert!(!both.enables(Rule::LatestTag) && both.enables(Rule::AptListsLeft) && both.error);
     }
 
     #[test]

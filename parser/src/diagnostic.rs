@@ -27,6 +27,8 @@ pub struct Diagnostic {
 /// How bad a problem is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Severity {
+    /// Something to think about; it never fails a build.
+    Note,
     /// The build goes on, unless checks are errors.
     Warning,
     /// There is no build.
@@ -120,6 +122,13 @@ impl Diagnostic {
         self
     }
 
+    /// Makes it something to think about only.
+    #[must_use]
+    pub fn as_note(mut self) -> Self {
+        self.severity = Severity::Note;
+        self
+    }
+
     /// Says whether there can be no build.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
@@ -127,6 +136,17 @@ impl Diagnostic {
 
     fn new(code: &'static str, severity: Severity, message: String, span: Span) -> Self {
         Self { code, severity, rule: None, message: shorten(message), span, labels: Vec::new(), help: None, fix: None }
+    }
+}
+
+impl Severity {
+    /// Gives the word for it: `note`, `warning`, `error`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
     }
 }
 

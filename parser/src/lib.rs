@@ -35,6 +35,7 @@ mod csv;
 mod diagnostic;
 mod duration;
 mod expand;
+mod fix;
 mod flags;
 mod format;
 pub mod git_ref;
@@ -69,6 +70,7 @@ pub use check::{CheckSettings, CheckSettingsError, RuleSet};
 pub use diagnostic::{Diagnostic, Edit, Label, Severity};
 pub use duration::parse_duration;
 pub use expand::{ExpandError, Expander, Expansion, Names};
+pub use fix::{Fixed, fix};
 pub use format::format;
 pub use mount::{
     BindMount, CacheMount, FileOwner, Mount, MountOption, MountSpec, SecretMount, Sharing, SshMount, TmpfsMount,

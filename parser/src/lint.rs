@@ -8,10 +8,19 @@ use crate::diagnostic::{Diagnostic, keep};
 use crate::ignore::IgnoreRules;
 use crate::rule::Rule;
 use crate::span::{Span, Spanned};
+use uses::Uses;
 
 mod commands;
+mod installs;
+mod leftovers;
+mod modes;
+mod pipes;
+mod secrets;
+mod shell;
 mod stages;
 mod style;
+mod unused;
+mod uses;
 
 /// Collects the warnings that are wanted.
 struct Findings<'a> {
@@ -26,13 +35,16 @@ impl Findings<'_> {
     }
 
     fn add_with_help(&mut self, overrides: Option<&CheckSettings>, diagnostic: Diagnostic) {
-        let Some(rule) = diagnostic.rule else { return };
-        let is_wanted = match overrides {
+        if diagnostic.rule.is_some_and(|rule| self.wants(overrides, rule)) {
+            keep(diagnostic, &mut self.found);
+        }
+    }
+
+    /// Says whether findings of a rule are wanted, in an instruction with these settings.
+    fn wants(&self, overrides: Option<&CheckSettings>, rule: Rule) -> bool {
+        match overrides {
             Some(overrides) => self.settings.merged(overrides).enables(rule),
             None => self.settings.enables(rule),
-        };
-        if is_wanted {
-            keep(diagnostic, &mut self.found);
         }
     }
 }
@@ -51,11 +63,38 @@ pub fn check(
     stages::check(dockerfile, &mut findings);
     let shells = inherited_shells(dockerfile);
     for (stage, shell) in dockerfile.stages.iter().zip(shells).filter(|(stage, _)| is_reachable(stage.index)) {
-        commands::check(stage, shell, &mut findings);
+        commands::check(&dockerfile.source, stage, shell, &mut findings);
+    }
+    let inside = dockerfile.stages.iter().flat_map(|stage| &stage.instructions).chain(&dockerfile.global_args);
+    let stages = dockerfile.stages.iter().map(|stage| &stage.check_overrides);
+    let mut overrides = inside.map(|instruction| &instruction.check_overrides).chain(stages).flatten();
+    if settings.takes_in_more() || overrides.any(CheckSettings::takes_in_more) {
+        check_extras(dockerfile, is_reachable, &mut findings);
     }
     let mut found = findings.found;
     found.sort_by_key(|diagnostic| diagnostic.span.start);
     found
+}
+
+/// Makes the checks that are strake's own and off in builds.
+fn check_extras(dockerfile: &Dockerfile, is_reachable: &dyn Fn(usize) -> bool, findings: &mut Findings<'_>) {
+    let uses = Uses::new(dockerfile);
+    unused::check(dockerfile, &uses, findings);
+    dockerfile.global_args.iter().for_each(|instruction| secrets::check(instruction, findings));
+    let reached = dockerfile.stages.iter().zip(uses.shipped()).filter(|(stage, _)| is_reachable(stage.index));
+    for (stage, is_shipped) in reached {
+        installs::check(stage, findings);
+        for instruction in &stage.instructions {
+            match &instruction.kind {
+                // The layers of a stage that is only copied from go nowhere.
+                InstructionKind::Run(run) if is_shipped => leftovers::check(dockerfile, instruction, run, findings),
+                InstructionKind::Copy(copy) => modes::check(&dockerfile.source, instruction, copy, findings),
+                InstructionKind::Add(add) => modes::check(&dockerfile.source, instruction, &add.copy, findings),
+                InstructionKind::Arg(_) | InstructionKind::Env(_) => secrets::check(instruction, findings),
+                _ => {}
+            }
+        }
+    }
 }
 
 /// Says whether a name of ARG or ENV sounds like a secret: one of its words, split at `_`, does, and none says that it
@@ -104,5 +143,7 @@ fn shell_of(instruction: &Instruction) -> Option<&[Spanned<String>]> {
     }
 }
 
+#[cfg(test)]
+mod extra_tests;
 #[cfg(test)]
 mod tests;

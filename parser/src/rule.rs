@@ -1,5 +1,9 @@
 //! The names of the build checks (dockerfile.md §18).
 
+mod table;
+
+use table::{FACTS, Facts, Origin};
+
 /// A build check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -66,67 +70,22 @@ pub enum Rule {
     PipeWithoutPipefail,
     /// A line that the default escape character continues by mistake.
     WindowsEscape,
-}
-
-/// What is written about a rule.
-struct Facts {
-    rule: Rule,
-    name: &'static str,
-    code: &'static str,
-    description: &'static str,
-    slug: &'static str,
-    is_experimental: bool,
-}
-
-macro_rules! rules {
-    ($($rule:ident $code:literal $experimental:literal $slug:literal $description:literal;)*) => {
-        static FACTS: &[Facts] = &[$(Facts {
-            rule: Rule::$rule,
-            name: stringify!($rule),
-            code: $code,
-            description: $description,
-            slug: $slug,
-            is_experimental: $experimental,
-        }),*];
-        impl Rule {
-            /// Every rule.
-            pub const ALL: &'static [Self] = &[$(Self::$rule),*];
-        }
-    };
-}
-
-rules! {
-    StageNameCasing "W0501" false "stage-name-casing" "stage names should be lowercase";
-    FromAsCasing "W0502" false "from-as-casing" "the 'as' keyword should match the case of the 'from' keyword";
-    NoEmptyContinuation "W0503" false "no-empty-continuation" "empty continuation lines will become errors in a future release";
-    ConsistentInstructionCasing "W0504" false "consistent-instruction-casing" "all instructions of a Dockerfile should use the same casing, upper or lower";
-    DuplicateStageName "W0505" false "duplicate-stage-name" "stage names should be unique";
-    ReservedStageName "W0506" false "reserved-stage-name" "reserved words should not be used as stage names";
-    JSONArgsRecommended "W0507" false "json-args-recommended" "JSON arguments let CMD and ENTRYPOINT receive signals";
-    MaintainerDeprecated "W0508" false "maintainer-deprecated" "MAINTAINER is deprecated, a label names the author";
-    UndefinedArgInFrom "W0509" false "undefined-arg-in-from" "FROM must use declared ARGs";
-    WorkdirRelativePath "W0510" false "workdir-relative-path" "a relative WORKDIR depends on the base image";
-    UndefinedVar "W0511" false "undefined-var" "variables should be defined before their use";
-    MultipleInstructionsDisallowed "W0512" false "multiple-instructions-disallowed" "only the last instruction of this kind counts in a stage";
-    LegacyKeyValueFormat "W0513" false "legacy-key-value-format" "name and value should be joined by =";
-    InvalidBaseImagePlatform "W0514" false "invalid-base-image-platform" "the base image has another platform than the build";
-    RedundantTargetPlatform "W0515" false "redundant-target-platform" "the target platform is the default of FROM";
-    SecretsUsedInArgOrEnv "W0516" false "secrets-used-in-arg-or-env" "ARG and ENV values stay readable in the image";
-    InvalidDefaultArgInFrom "W0517" false "invalid-default-arg-in-from" "FROM should be valid with the defaults of the global ARGs";
-    FromPlatformFlagConstDisallowed "W0518" false "from-platform-flag-const-disallowed" "FROM --platform should not be a constant";
-    CopyIgnoredFile "W0519" false "copy-ignored-file" "the ignore file leaves the source out";
-    InvalidDefinitionDescription "W0520" true "invalid-definition-description" "the comment before ARG or FROM should describe it";
-    ExposeProtoCasing "W0521" false "expose-proto-casing" "protocols in EXPOSE should be lowercase";
-    ExposeInvalidFormat "W0522" false "expose-invalid-format" "EXPOSE should name neither addresses nor host ports";
-    LooksLikeJson "W0601" false "" "text in brackets that is not JSON is run by the shell";
-    HeredocNoErrexit "W0602" false "" "a here-doc script goes on after a failed command";
-    CopyNoMatch "W0603" false "" "a wildcard source that matches nothing copies nothing";
-    UnusedBuildArg "W0604" false "" "a build argument that no ARG declares has no effect";
-    UnpinnedBaseImage "W0605" true "" "a base image without a digest can change";
-    LatestTag "W0606" true "" "the tag latest moves";
-    AptListsLeft "W0607" true "" "package lists left in a layer only take space";
-    PipeWithoutPipefail "W0608" true "" "the exit status of a pipe is that of its last command";
-    WindowsEscape "W0609" false "" "a path that ends in a backslash continues the line";
+    /// `apk add` that leaves the package index in the layer.
+    ApkCacheLeft,
+    /// A value of ARG or ENV that looks like a secret.
+    SecretLikeValue,
+    /// A COPY of everything before a RUN that needs a few files only.
+    CopyInvalidatesRun,
+    /// A stage that nothing uses.
+    UnusedStage,
+    /// An ARG that nothing uses.
+    UnusedArg,
+    /// Files that every user may change.
+    WorldWritableCopy,
+    /// An ignore file that leaves nothing out.
+    IgnoreFileMatchesNothing,
+    /// An ignore file that leaves everything out.
+    IgnoreFileMatchesAll,
 }
 
 impl Rule {
@@ -155,15 +114,35 @@ impl Rule {
         self.facts().map_or("", |facts| facts.description)
     }
 
+    /// Says at length what is wrong with what it finds, and what to do.
+    pub fn explanation(self) -> &'static str {
+        self.facts().map_or("", |facts| facts.explanation)
+    }
+
+    /// Says whether some of its findings carry an edit that mends them.
+    pub fn has_fix(self) -> bool {
+        self.facts().is_some_and(|facts| facts.has_fix)
+    }
+
     /// Gives the page about it; only the rules that the reference has, too, have one.
     pub fn url(self) -> Option<String> {
         let slug = self.facts()?.slug;
         (!slug.is_empty()).then(|| format!("https://docs.docker.com/go/dockerfile/rule/{slug}/"))
     }
 
-    /// Says whether it is off unless `experimental` names it.
+    /// Says whether it is strake's own; the others are of the reference and have its names.
+    pub fn is_own(self) -> bool {
+        self.facts().is_some_and(|facts| matches!(facts.origin, Origin::Own | Origin::Extra))
+    }
+
+    /// Says whether it is strake's own and off in a build unless `experimental` names it.
+    pub fn is_extra(self) -> bool {
+        self.facts().is_some_and(|facts| facts.origin == Origin::Extra)
+    }
+
+    /// Says whether it is off in a build unless `experimental` names it.
     pub fn is_experimental(self) -> bool {
-        self.facts().is_some_and(|facts| facts.is_experimental)
+        self.facts().is_some_and(|facts| matches!(facts.origin, Origin::Experimental | Origin::Extra))
     }
 
     fn facts(self) -> Option<&'static Facts> {

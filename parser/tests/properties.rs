@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use regex::Regex;
 use strake_parser::ignore::{IgnoreRules, IgnoreState};
 use strake_parser::{
-    CheckSettings, Escape, Expander, InstructionKind, ParseOptions, Parsed, Span, Word, lint, parse, parse_onbuild,
+    CheckSettings, Escape, Expander, InstructionKind, ParseOptions, Parsed, Span, Word, fix, lint, parse, parse_onbuild,
 };
 
 /// Every span of a tree, found in its debug form, so that none is forgotten.
@@ -49,6 +49,25 @@ fn resolve_all(parsed: &Parsed) {
         &CheckSettings::parse("experimental=all").expect("the test data is well-formed"),
         &|_| true,
     ));
+    check_fixes(parsed);
+}
+
+/// Edits end, never add an error, and have nothing left to do at the end.
+fn check_fixes(parsed: &Parsed) {
+    let errors = |parsed: &Parsed| parsed.diagnostics.iter().filter(|one| one.is_error()).count();
+    let checks = CheckSettings { extras: true, ..CheckSettings::default() };
+    let mut current = parsed.clone();
+    for _ in 0..200 {
+        let found = lint::check(&current.dockerfile, &checks, &|_| true);
+        let fixed = fix(&current.dockerfile.source, &found);
+        let next = parse(&fixed.bytes, &ParseOptions::default());
+        assert!(errors(&next) <= errors(&parse(parsed.dockerfile.source.text().as_bytes(), &ParseOptions::default())));
+        if fixed.applied.is_empty() {
+            return;
+        }
+        current = next;
+    }
+    panic!("never done: {:?}", parsed.dockerfile.source.text());
 }
 
 /// Text made of the pieces that mean something.

@@ -41,11 +41,14 @@ pub(super) fn plan(parsed: &Parsed, options: &PlanOptions, images: &KnownImages)
     let mut found = reach(&table, target, images, &mut lints);
     lints.check_tree(dockerfile, &found.needed);
     let is_hopeless = lints.has_errors();
-    if !found.missing.is_empty() && !is_hopeless {
+    let is_blind = options.without_images && !found.missing.is_empty();
+    if !found.missing.is_empty() && !is_hopeless && !is_blind {
         return Ok(Plan::NeedImages(std::mem::take(&mut found.missing)));
     }
     lints.errors_only(is_hopeless && !found.missing.is_empty());
+    lints.silence(is_blind && !is_hopeless);
     let graph = Builder::new(&table, &found, images).build(target, &mut lints);
+    lints.silence(false);
     arguments::warn_unused(dockerfile, options, &table.globals, &found.triggered_arguments, &mut lints);
     lints.judge();
     match graph {
@@ -353,6 +356,14 @@ impl Evaluator<'_, '_> {
         let span = self.at(span);
         let message = self.in_trigger(message);
         self.lints.lint(rule, message, span);
+    }
+
+    /// Reports the warning of a build check with the edit that mends it.
+    pub(super) fn lint_with_fix(&mut self, rule: Rule, message: String, span: Span, fix: String) {
+        if self.place.trigger.is_some() {
+            return self.lint(rule, message, span);
+        }
+        self.lints.lint_with(Diagnostic::lint(rule, message, span).with_fix(span, fix));
     }
 
     /// Passes on a diagnostic of the parser.

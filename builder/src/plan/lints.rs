@@ -1,6 +1,6 @@
 //! Collects problems of planning and judges build checks (dockerfile.md §18).
 
-use strake_parser::{CheckSettings, Diagnostic, Dockerfile, Rule, Span};
+use strake_parser::{CheckSettings, Diagnostic, Dockerfile, Rule, Severity, Span};
 
 use super::codes;
 use super::options::PlanOptions;
@@ -13,24 +13,32 @@ pub(super) struct Lints {
     current: Option<CheckSettings>,
     /// Only errors count: the environment is not the real one.
     is_quiet: bool,
+    /// Nothing counts.
+    is_silent: bool,
     errors: usize,
     warnings: usize,
+}
+
+/// Gives the settings of the build checks, and what is wrong with them; `BUILDKIT_DOCKERFILE_CHECK` wins over the
+/// directive (dockerfile.md §9.7).
+pub(super) fn settings(dockerfile: &Dockerfile, options: &PlanOptions) -> (CheckSettings, Option<String>) {
+    let (own, problem) = match options.build_args.get("BUILDKIT_DOCKERFILE_CHECK") {
+        None => (dockerfile.directives.check_settings.clone(), None),
+        Some(text) => match CheckSettings::parse(text) {
+            Ok(settings) => (settings, None),
+            Err(error) => (CheckSettings::default(), Some(error.message)),
+        },
+    };
+    (own.merged(&options.checks), problem)
 }
 
 /// So many errors and so many warnings are kept; nobody reads more.
 const LIMIT: usize = 1_000;
 
 impl Lints {
-    /// Starts with the parser's findings; `BUILDKIT_DOCKERFILE_CHECK` wins over the directive (dockerfile.md §9.7).
+    /// Starts with the parser's findings.
     pub(super) fn new(dockerfile: &Dockerfile, parsed: &[Diagnostic], options: &PlanOptions) -> Self {
-        let mut problem = None;
-        let settings = match options.build_args.get("BUILDKIT_DOCKERFILE_CHECK") {
-            None => dockerfile.directives.check_settings.clone(),
-            Some(text) => CheckSettings::parse(text).unwrap_or_else(|error| {
-                problem = Some(error.message);
-                CheckSettings::default()
-            }),
-        };
+        let (settings, problem) = settings(dockerfile, options);
         let mut made = Self { settings, ..Self::default() };
         for diagnostic in parsed {
             if diagnostic.rule.is_none_or(|rule| made.settings.enables(rule)) {
@@ -62,6 +70,11 @@ impl Lints {
         self.is_quiet = is_quiet;
     }
 
+    /// From here on nothing counts.
+    pub(super) fn silence(&mut self, is_silent: bool) {
+        self.is_silent = is_silent;
+    }
+
     /// Reports that there is no stage, unless the parser did.
     pub(super) fn no_stages(&mut self) {
         if !self.has_errors() {
@@ -72,7 +85,7 @@ impl Lints {
     /// Adds a problem.
     pub(super) fn push(&mut self, diagnostic: Diagnostic) {
         let hangs_on_values = diagnostic.code == strake_parser::codes::EXPANSION_REQUIRED;
-        if self.is_quiet && (!diagnostic.is_error() || hangs_on_values) {
+        if self.is_silent || self.is_quiet && (!diagnostic.is_error() || hangs_on_values) {
             return;
         }
         let count = if diagnostic.is_error() { &mut self.errors } else { &mut self.warnings };
@@ -90,8 +103,13 @@ impl Lints {
 
     /// Adds the warning of a build check, if it is wanted here.
     pub(super) fn lint(&mut self, rule: Rule, message: impl Into<String>, span: Span) {
-        if self.current.as_ref().unwrap_or(&self.settings).enables(rule) {
-            self.push(Diagnostic::lint(rule, message, span));
+        self.lint_with(Diagnostic::lint(rule, message, span));
+    }
+
+    /// Adds the finding of a build check, if it is wanted here.
+    pub(super) fn lint_with(&mut self, found: Diagnostic) {
+        if found.rule.is_some_and(|rule| self.current.as_ref().unwrap_or(&self.settings).enables(rule)) {
+            self.push(found);
         }
     }
 
@@ -119,8 +137,8 @@ impl Lints {
         if !self.settings.error {
             return;
         }
-        let mut broken: Vec<_> =
-            self.found.iter().filter(|found| !found.is_error() && found.rule.is_some()).cloned().collect();
+        let is_broken = |found: &&Diagnostic| found.severity == Severity::Warning && found.rule.is_some();
+        let mut broken: Vec<_> = self.found.iter().filter(is_broken).cloned().collect();
         broken.sort_by_key(|found| found.span);
         let Some(first) = broken.first() else { return };
         let mut rules: Vec<_> = broken.iter().filter_map(|found| found.rule).map(Rule::name).collect();

@@ -65,6 +65,14 @@ pub enum Epoch {
     NamedContext(String),
 }
 
+/// Gives the settings of the build checks: those of the Dockerfile and those of the request.
+pub(crate) fn check_settings(parsed: &Parsed, options: &PlanOptions) -> strake_parser::CheckSettings {
+    lints::settings(&parsed.dockerfile, options).0
+}
+
+/// The code of the verdict that `error=true` passes on warnings.
+pub(crate) const VERDICT: &str = codes::LINT;
+
 /// Plans a build for one target platform.
 ///
 /// An error holds every problem found, warnings included, in file order; at least one of them is an error.

@@ -37,6 +37,10 @@ pub struct PlanOptions {
     pub entitlements: Vec<Entitlement>,
     /// Check every stage, also those that the target does not need.
     pub all_stages: bool,
+    /// Settings of the build checks besides those that the Dockerfile gives.
+    pub checks: strake_parser::CheckSettings,
+    /// Images that are not known stay so: what hangs on them is not checked, and the graph is good for nothing.
+    pub without_images: bool,
     /// The ignore file of the build context, for the check `CopyIgnoredFile`.
     pub ignore: Option<std::sync::Arc<strake_parser::ignore::IgnoreRules>>,
 }
@@ -89,6 +93,8 @@ impl PlanOptions {
             network: request.network,
             entitlements,
             all_stages: request.check_only && request.target.is_none(),
+            checks: request.checks.clone(),
+            without_images: false,
             ignore: None,
         })
     }

@@ -9,6 +9,8 @@ pub(super) struct Ports {
     pub(super) has_upper_case: bool,
     /// An address or a host port stands before the port; it is dropped.
     pub(super) has_host_part: bool,
+    /// The word as it should be written.
+    pub(super) plain: String,
 }
 
 /// Reads `[[ip:]host:]port[-port][/protocol]`.
@@ -43,6 +45,7 @@ pub(super) fn parse(word: &str) -> Result<Ports, String> {
         ports: (first..=last).map(|port| format!("{port}/{lower}")).collect(),
         has_upper_case: lower != protocol,
         has_host_part: host.is_some(),
+        plain: if word.contains('/') { format!("{range}/{lower}") } else { range.to_owned() },
     })
 }
 
@@ -83,6 +86,7 @@ mod tests {
         assert!(parse("90-91/UDP").expect("valid").has_upper_case);
         let host = parse("127.0.0.1:80:8080/tcp").expect("valid");
         assert_eq!((host.ports, host.has_host_part), (vec!["8080/tcp".to_owned()], true));
+        assert_eq!(host.plain, "8080/tcp");
     }
 
     #[test]

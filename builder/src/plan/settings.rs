@@ -1,7 +1,7 @@
 //! The instructions that only set something (dockerfile.md §13).
 
 use strake_layers::Healthcheck as ImageHealthcheck;
-use strake_parser::{ArgDeclaration, Form, Healthcheck, Instruction, KeyValues, Rule, Span, Spanned, Word, suggest};
+use strake_parser::{ArgDeclaration, Form, Healthcheck, Instruction, KeyValues, Rule, Spanned, Word, suggest};
 
 use super::evaluate::Evaluator;
 use super::graph::{Op, WorkdirOp};
@@ -105,7 +105,7 @@ impl Evaluator<'_, '_> {
                 for port in split {
                     match ports::parse(&port) {
                         Ok(found) => {
-                            this.lint_port(&port, &found, word.span);
+                            this.lint_port(&port, &found, word);
                             all.extend(found.ports);
                         }
                         Err(problem) => {
@@ -121,15 +121,21 @@ impl Evaluator<'_, '_> {
         is_good.then_some(())
     }
 
-    fn lint_port(&mut self, port: &str, found: &ports::Ports, span: Span) {
+    fn lint_port(&mut self, port: &str, found: &ports::Ports, word: &Word) {
+        // A word with variables or quotes is left to people.
+        let fix = (word.raw == port).then(|| found.plain.clone());
+        let mut lint = |rule, message| match &fix {
+            Some(fix) => self.lint_with_fix(rule, message, word.span, fix.clone()),
+            None => self.lint(rule, message, word.span),
+        };
         if found.has_upper_case {
             let message = format!("Defined protocol '{port}' in EXPOSE instruction should be lowercase");
-            self.lint(Rule::ExposeProtoCasing, message, span);
+            lint(Rule::ExposeProtoCasing, message);
         }
         if found.has_host_part {
             let message =
                 format!("EXPOSE instruction should not define an IP address or host-port mapping, found '{port}'");
-            self.lint(Rule::ExposeInvalidFormat, message, span);
+            lint(Rule::ExposeInvalidFormat, message);
         }
     }
 

@@ -196,7 +196,11 @@ impl<'a> Table<'a> {
                 "Setting platform to predefined {} in FROM is redundant as this is the default behavior",
                 word.raw
             );
-            lints.lint(Rule::RedundantTargetPlatform, message, stage.from_span);
+            let mut found = Diagnostic::lint(Rule::RedundantTargetPlatform, message, stage.from_span);
+            if let Some(flag) = flag_with_blanks(self.dockerfile, word) {
+                found = found.with_fix(flag, "");
+            }
+            lints.lint_with(found);
         }
         if expanded.text.is_empty() {
             let near = expanded.undeclared.first().and_then(|name| suggest(name, self.globals.names()));
@@ -320,4 +324,15 @@ impl<'a> Table<'a> {
     fn stage_names(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().filter_map(|entry| entry.key.as_deref())
     }
+}
+
+/// Gives where `--platform=WORD` and the blanks after it stand, when they stand in one line as they are read.
+fn flag_with_blanks(dockerfile: &Dockerfile, word: &Word) -> Option<Span> {
+    const FLAG: &str = "--platform=";
+    let text = dockerfile.source.text();
+    let before = text.get(..word.span.start)?;
+    let after = text.get(word.span.end..)?;
+    let blanks = after.len() - after.trim_start_matches([' ', '\t']).len();
+    let is_plain = before.ends_with(FLAG) && dockerfile.source.slice(word.span) == word.raw && blanks > 0;
+    is_plain.then(|| Span::new(word.span.start - FLAG.len(), word.span.end + blanks))
 }

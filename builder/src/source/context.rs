@@ -80,6 +80,8 @@ pub(crate) struct IgnoreFile {
     pub name: String,
     /// Its rules.
     pub rules: IgnoreRules,
+    /// Its bytes.
+    pub text: Arc<[u8]>,
 }
 
 impl IgnoreFile {
@@ -91,7 +93,7 @@ impl IgnoreFile {
             _ => IgnoreRules::parse(bytes),
         };
         let rules = rules.map_err(|error| Error::user(format!("{name}: {error}")))?;
-        Ok(Self { name: name.to_owned(), rules })
+        Ok(Self { name: name.to_owned(), rules, text: bytes.into() })
     }
 }
 

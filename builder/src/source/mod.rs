@@ -4,6 +4,7 @@ mod context;
 mod files;
 mod git;
 mod http;
+mod ignoring;
 mod layer;
 mod links;
 mod memo;

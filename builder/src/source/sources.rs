@@ -13,6 +13,7 @@ use tokio::sync::OnceCell;
 
 use super::context::{ContextOptions, IgnoreFile, MemoFile, Modes, read_small};
 use super::files::Files;
+use super::ignoring::{self, Ignoring};
 use super::tree::Tree;
 use super::{FetchedFile, as_layer, git, http};
 use crate::plan::graph::{AddOptions, CopyFrom};
@@ -161,6 +162,34 @@ impl Sources {
     /// The rules of the build context's ignore file, once the Dockerfile was read.
     pub(crate) fn ignore_rules(&self) -> Option<Arc<IgnoreRules>> {
         self.ignore.get()?.as_ref().map(|ignore| Arc::new(ignore.rules.clone()))
+    }
+
+    /// Where a file beside the Dockerfile or at the top of the build context is on this host.
+    pub(crate) fn host_path(&self, name: &str) -> Option<PathBuf> {
+        if let DockerfileSource::File(path) = &self.request.dockerfile {
+            let own = path.file_name()?.to_string_lossy();
+            if name == own || name.strip_suffix(".dockerignore") == Some(&*own) {
+                return Some(path.with_file_name(name));
+            }
+        }
+        match (&self.request.context, &self.request.dockerfile) {
+            (_, DockerfileSource::Text { name: text, .. }) if text == name => None,
+            (ContextSource::Directory(folder), _) => Some(folder.join(name)),
+            _ => None,
+        }
+    }
+
+    /// The ignore file of the build context and what it does there, once the Dockerfile was read; nothing for a context
+    /// that is no folder.
+    pub(crate) async fn ignoring(&self, dockerfile: &str) -> Result<Option<(IgnoreFile, Ignoring)>> {
+        let Some(ignore) = self.ignore.get().cloned().flatten() else { return Ok(None) };
+        let Files::Folder(root) = self.main().await?.files else { return Ok(None) };
+        let (cancel, dockerfile) = (self.cancel.clone(), dockerfile.to_owned());
+        let walk = tokio::task::spawn_blocking(move || {
+            let done = ignoring::look(&root, &ignore.rules, &[&dockerfile, &ignore.name], &cancel)?;
+            Ok(Some((ignore, done)))
+        });
+        walk.await.map_err(|error| Error::internal(format!("reading a context ended abnormally: {error}")))?
     }
 
     /// The time that `SOURCE_DATE_EPOCH` stands for.

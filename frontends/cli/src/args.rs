@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::check::{Call, CheckArgs, parse_call};
 use crate::dockerfile::DockerfileCommand;
 
 /// Builds container images from Dockerfiles, without a daemon.
@@ -28,6 +29,8 @@ pub(crate) struct StoreArgs {
 pub(crate) enum Command {
     /// Build an image from a Dockerfile
     Build(Box<BuildArgs>),
+    /// Check a Dockerfile without building it, and mend it
+    Check(Box<CheckArgs>),
     /// List the images that builds have kept
     Images,
     /// Remove what no image needs
@@ -181,6 +184,9 @@ pub(crate) struct BuildArgs {
     /// Check the Dockerfile without building it
     #[arg(long)]
     pub(crate) check: bool,
+    /// What to do: build, check (as --check), or check,format=text|json|sarif
+    #[arg(long, value_name = "METHOD", default_value = "build", hide_default_value = true, value_parser = parse_call)]
+    pub(crate) call: Call,
     /// Say why each step was not served by the cache
     #[arg(long)]
     pub(crate) explain_cache: bool,

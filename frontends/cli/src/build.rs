@@ -10,6 +10,7 @@ use serde_json::json;
 use strake::{Built, Cancel, Engine, NoticeSink, Settings};
 
 use crate::args::{BuildArgs, ProgressMode, StoreArgs};
+use crate::check::{self, Call};
 use crate::progress::Screen;
 use crate::{exit, render, request, settings, sys};
 
@@ -17,6 +18,9 @@ use crate::{exit, render, request, settings, sys};
 pub(crate) fn run(store: &StoreArgs, args: &BuildArgs) -> Result<ExitCode> {
     if args.progress == ProgressMode::Rawjson {
         bail!("--progress rawjson is the reference's own stream: strake's is --progress json");
+    }
+    if let Call::Check(Some(format)) = args.call {
+        return check::call(store, args, format);
     }
     let mut scratch = None;
     let request = request::make(args, &mut scratch)?;

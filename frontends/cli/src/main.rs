@@ -2,6 +2,7 @@
 
 mod args;
 mod build;
+mod check;
 mod dockerfile;
 mod exit;
 mod fields;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match &cli.command {
         Command::Build(args) => build::run(&cli.store, args),
+        Command::Check(args) => check::run(&cli.store, args),
         Command::Images => store_commands::images(&cli.store),
         Command::Prune(args) => store_commands::prune(&cli.store, args),
         Command::Doctor => store_commands::doctor(&cli.store),

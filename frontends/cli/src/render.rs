@@ -1,7 +1,7 @@
 //! Errors and findings as text, with the source excerpt.
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
-use strake::{Error, ErrorKind, Finding};
+use strake::{Error, ErrorKind, Finding, Severity};
 
 use crate::progress::harmless;
 
@@ -11,7 +11,11 @@ const LONGEST_LINE: usize = 4096;
 /// A finding as rustc would show it: code, message, place, excerpt, help.
 pub(crate) fn finding(finding: &Finding, colour: bool) -> String {
     let found = &finding.diagnostic;
-    let level = if found.is_error() { Level::ERROR } else { Level::WARNING };
+    let level = match found.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+        Severity::Note => Level::NOTE,
+    };
     let message = shortened(&found.message);
     let text = finding.source.text();
     let mut snippet = Snippet::source(text).path(&*finding.file).fold(true);

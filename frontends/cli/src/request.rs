@@ -7,12 +7,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use strake::{
-    BuildRequest, ContextSource, DockerfileSource, Entitlement, Network, Output, Platform, Secret, SecretValue,
-    SshAgent, Timestamp, Ulimit,
+    BuildRequest, CheckSettings, ContextSource, DockerfileSource, Entitlement, Network, Output, Platform, Secret,
+    SecretValue, SshAgent, Timestamp, Ulimit,
 };
 use tempfile::TempDir;
 
 use crate::args::BuildArgs;
+use crate::check::{Call, CheckArgs};
 use crate::fields::{key_value, size, split_csv};
 use crate::output_spec;
 
@@ -22,7 +23,7 @@ pub(crate) const DOCKERFILE_LIMIT: u64 = 16 << 20;
 /// Makes the request. `scratch` becomes a folder where standard input brings something; it must outlive the build.
 pub(crate) fn make(args: &BuildArgs, scratch: &mut Option<TempDir>) -> Result<BuildRequest> {
     let cwd = std::env::current_dir().context("cannot tell the current folder")?;
-    let (context, dockerfile) = inputs(args, &cwd, scratch)?;
+    let (context, dockerfile) = inputs(&args.context, args.file.as_deref(), &cwd, scratch)?;
     let mut outputs = Vec::new();
     for text in &args.outputs {
         outputs.push(output_spec::parse(text, &cwd)?);
@@ -72,10 +73,31 @@ pub(crate) fn make(args: &BuildArgs, scratch: &mut Option<TempDir>) -> Result<Bu
         tags: args.tags.clone(),
         source_date_epoch: std::env::var("SOURCE_DATE_EPOCH").ok().filter(|text| !text.is_empty()),
         now: now(),
-        check_only: args.check,
+        check_only: args.check || matches!(args.call, Call::Check(_)),
+        checks: CheckSettings::default(),
         explain_cache: args.explain_cache,
         parallelism: args.jobs.unwrap_or(0),
         refuse_host_network: args.network_fallback == "error",
+    })
+}
+
+/// Makes the request of `check`.
+pub(crate) fn for_check(args: &CheckArgs, scratch: &mut Option<TempDir>) -> Result<BuildRequest> {
+    let cwd = std::env::current_dir().context("cannot tell the current folder")?;
+    let (context, dockerfile) = inputs(&args.context, args.file.as_deref(), &cwd, scratch)?;
+    Ok(BuildRequest {
+        context,
+        dockerfile,
+        target: args.target.clone(),
+        build_args: args.build_args.iter().filter_map(|text| build_arg(text)).collect(),
+        platforms: platforms(&args.platforms)?,
+        named_contexts: args.build_contexts.iter().map(|text| named_context(text, &cwd)).collect::<Result<_>>()?,
+        now: now(),
+        check_only: true,
+        checks: args.settings()?,
+        // Rights are given by who builds.
+        entitlements: vec![Entitlement::NetworkHost, Entitlement::SecurityInsecure, Entitlement::Device],
+        ..BuildRequest::default()
     })
 }
 
@@ -95,30 +117,33 @@ fn now() -> Timestamp {
 }
 
 /// Context and Dockerfile (dockerfile.md §11.1).
-fn inputs(args: &BuildArgs, cwd: &Path, scratch: &mut Option<TempDir>) -> Result<(ContextSource, DockerfileSource)> {
-    let file = args.file.as_deref();
-    if args.context == "-" {
+fn inputs(
+    given: &str,
+    file: Option<&str>,
+    cwd: &Path,
+    scratch: &mut Option<TempDir>,
+) -> Result<(ContextSource, DockerfileSource)> {
+    if given == "-" {
         if file == Some("-") {
             bail!("can't use stdin for both build context and dockerfile");
         }
         return stdin_context(file, scratch);
     }
-    let is_remote = is_remote(&args.context);
+    let is_remote = is_remote(given);
     let context = if is_remote {
-        ContextSource::Remote(args.context.clone())
+        ContextSource::Remote(given.to_owned())
     } else {
-        let path = cwd.join(&args.context);
+        let path = cwd.join(given);
         let meta = std::fs::metadata(&path).map_err(|error| {
             if error.kind() == std::io::ErrorKind::NotFound {
-                anyhow!("unable to prepare context: path {:?} not found", args.context)
+                anyhow!("unable to prepare context: path {given:?} not found")
             } else {
                 anyhow!("unable to prepare context: {}: {error}", path.display())
             }
         })?;
         if !meta.is_dir() {
             bail!(
-                "unable to prepare context: {:?} is not a folder: give the folder as context and the Dockerfile with -f",
-                args.context
+                "unable to prepare context: {given:?} is not a folder: give the folder as context and the Dockerfile with -f"
             );
         }
         ContextSource::Directory(path)

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use strake_builder::events::EventSink;
 use strake_builder::request::BuildRequest;
-use strake_builder::{Builder, Built, Result, Settings};
+use strake_builder::{Builder, Built, Checked, Result, Settings};
 use strake_layers::{Cancel, NoticeSink};
 use strake_snapshotter::{ImageRecord, PruneOptions, PruneReport};
 
@@ -43,6 +43,12 @@ impl Engine {
         let stop = cancel.clone();
         let task = tokio::spawn(async move { builder.build(request, events, stop).await });
         Build { task, cancel }
+    }
+
+    /// Checks a Dockerfile without building it. Steps on the way and notices are sent as events; what was found, errors
+    /// included, is in the result.
+    pub async fn check(&self, request: BuildRequest, events: EventSink, cancel: Cancel) -> Result<Checked> {
+        self.builder.check(request, events, cancel).await
     }
 
     /// The images that builds have kept, by name.

@@ -26,7 +26,7 @@ pub fn explain(code: &str) -> Option<Explanation> {
     }
     let rule = strake_parser::Rule::from_name(code).or_else(|| strake_parser::Rule::from_code(code));
     if let Some(rule) = rule {
-        return Some(Explanation { code: rule.code(), title: rule.name(), text: rule.description() });
+        return Some(Explanation { code: rule.code(), title: rule.name(), text: rule.explanation() });
     }
     strake_parser::codes::find(&code.to_uppercase()).map(Explanation::from)
 }

@@ -41,10 +41,13 @@ pub use strake_builder::request::{
     BuildRequest, ContextSource, DockerfileSource, Entitlement, ImageOptions, Output, Secret, SecretValue, SshAgent,
     Ulimit,
 };
-pub use strake_builder::{Built, Error, Finding, Result, Settings};
+pub use strake_builder::{Built, Checked, CheckedFile, Error, Finding, Result, Settings};
 pub use strake_layers::{
     ArchiveFormat, Cancel, Compression, Descriptor, Digest, ErrorKind, Notice, NoticeSink, Platform, Timestamp,
 };
-pub use strake_parser::{Diagnostic, Dockerfile, Network, ParseOptions, Parsed, SourceText, Span, format, parse};
+pub use strake_parser::{
+    CheckSettings, Diagnostic, Dockerfile, Edit, Fixed, Network, ParseOptions, Parsed, Rule, Severity, SourceText,
+    Span, fix, format, parse,
+};
 pub use strake_registry::{ClientOptions, Credential, CredentialSource, Proxies};
 pub use strake_snapshotter::{DiskUsage, Durability, ImageRecord, PruneOptions, PruneReport};

@@ -1,28 +1,34 @@
 //! Checks of the instructions of a stage.
 
-use super::{Findings, sounds_secret};
+use super::{Findings, pipes, sounds_secret};
 use crate::ast::{
     Copy, CopySource, Form, Healthcheck, Instruction, InstructionKind, KeyValues, Run, RunHeredocs, Stage, Word,
 };
 use crate::check::CheckSettings;
 use crate::diagnostic::Diagnostic;
 use crate::rule::Rule;
+use crate::source::SourceText;
 use crate::span::{Span, Spanned};
 
 /// Checks a stage that begins with the given shell.
-pub(super) fn check<'a>(stage: &'a Stage, shell: Option<&'a [Spanned<String>]>, findings: &mut Findings<'_>) {
+pub(super) fn check<'a>(
+    source: &SourceText,
+    stage: &'a Stage,
+    shell: Option<&'a [Spanned<String>]>,
+    findings: &mut Findings<'_>,
+) {
     check_repeated(stage, findings);
     let mut shell = shell;
     for instruction in &stage.instructions {
         let overrides = instruction.check_overrides.as_ref();
         match &instruction.kind {
             InstructionKind::Env(pairs) => {
-                check_legacy(instruction, pairs, findings);
+                check_legacy(source, instruction, pairs, findings);
                 for (name, _) in &pairs.pairs {
                     check_secret("ENV", &name.raw, name.span, overrides, findings);
                 }
             }
-            InstructionKind::Label(pairs) => check_legacy(instruction, pairs, findings),
+            InstructionKind::Label(pairs) => check_legacy(source, instruction, pairs, findings),
             InstructionKind::Arg(declared) => {
                 for item in declared {
                     check_secret("ARG", &item.name.value, item.name.span, overrides, findings);
@@ -41,6 +47,7 @@ pub(super) fn check<'a>(stage: &'a Stage, shell: Option<&'a [Spanned<String>]>, 
             InstructionKind::Run(run) => {
                 check_json(&run.command, overrides, findings);
                 check_run(instruction, run, shell.unwrap_or_default(), findings);
+                pipes::check(instruction, run, shell.unwrap_or_default(), findings);
             }
             InstructionKind::Shell(own) => shell = Some(own),
             _ => {}
@@ -69,15 +76,17 @@ fn check_repeated(stage: &Stage, findings: &mut Findings<'_>) {
     }
 }
 
-fn check_legacy(instruction: &Instruction, pairs: &KeyValues, findings: &mut Findings<'_>) {
+fn check_legacy(source: &SourceText, instruction: &Instruction, pairs: &KeyValues, findings: &mut Findings<'_>) {
     let Some((name, value)) = pairs.pairs.first().filter(|_| pairs.is_legacy) else { return };
     let keyword = instruction.keyword.value.to_uppercase();
     let message = format!("\"{keyword} key=value\" should be used instead of legacy \"{keyword} key value\" format");
     let made = Diagnostic::lint(Rule::LegacyKeyValueFormat, message, name.span.join(value.span));
-    let is_plain = value.raw.chars().all(|c| !c.is_whitespace() && !matches!(c, '"' | '\'' | '\\' | '`'));
+    // Quotes and escapes mean the same in both forms, but only one that has none can be put into quotes untouched.
+    let is_plain = !value.raw.contains(['"', '\'', '\\', '`']) && source.slice(value.span) == value.raw;
     let made = made.with_help(format!("write {keyword} {}=\"…\"", name.raw));
     let whole = name.span.join(value.span);
-    let made = if is_plain { made.with_fix(whole, format!("{}={}", name.raw, value.raw)) } else { made };
+    let quote = if value.raw.contains(char::is_whitespace) { "\"" } else { "" };
+    let made = if is_plain { made.with_fix(whole, format!("{}={quote}{}{quote}", name.raw, value.raw)) } else { made };
     findings.add_with_help(instruction.check_overrides.as_ref(), made);
 }
 
@@ -165,32 +174,6 @@ fn check_run(instruction: &Instruction, run: &Run, shell: &[Spanned<String>], fi
         let made = Diagnostic::lint(Rule::HeredocNoErrexit, message, text.span);
         findings.add_with_help(overrides, made.with_help("begin the script with set -e"));
     }
-    check_apt(run, &script, text, overrides, findings);
-    let has_pipefail = script.contains("pipefail") || shell.iter().any(|part| part.value.contains("pipefail"));
-    if !has_pipefail && !script.starts_with("#!") && has_pipe(&script) {
-        let made = Diagnostic::lint(Rule::PipeWithoutPipefail, "a command before a pipe may fail unseen", text.span);
-        let help = "use a shell that knows it: SHELL [\"/bin/bash\", \"-o\", \"pipefail\", \"-c\"]";
-        findings.add_with_help(overrides, made.with_help(help));
-    }
-}
-
-fn check_apt(
-    run: &Run,
-    script: &str,
-    text: &Spanned<String>,
-    overrides: Option<&CheckSettings>,
-    findings: &mut Findings<'_>,
-) {
-    let updates = ["apt-get update", "apt update"].iter().any(|update| script.contains(update));
-    let is_mounted = run.mounts.iter().any(|mount| {
-        let target = ["target", "dst", "destination"].iter().find_map(|key| mount.option(key));
-        target.is_some_and(|target| target.raw.starts_with("/var/lib/apt"))
-    });
-    if updates && !is_mounted && !script.contains("/var/lib/apt/lists") {
-        let message = "the package lists that apt fetched stay in the layer";
-        let help = "end the command with && rm -rf /var/lib/apt/lists/*, or mount a cache there";
-        findings.add_with_help(overrides, Diagnostic::lint(Rule::AptListsLeft, message, text.span).with_help(help));
-    }
 }
 
 /// Says whether script or shell ask for an end at the first failure.
@@ -207,22 +190,4 @@ fn stops_on_error(script: &str, shell: &[Spanned<String>]) -> bool {
 fn count_commands(script: &str) -> usize {
     let lines = script.lines().map(str::trim);
     lines.filter(|line| !line.is_empty() && !line.starts_with('#')).count()
-}
-
-/// Says whether there is a `|` that is no `||`, outside quotes.
-fn has_pipe(script: &str) -> bool {
-    let mut quote = None;
-    let mut chars = script.chars().peekable();
-    while let Some(c) = chars.next() {
-        match (c, quote) {
-            ('\\', open) if open != Some('\'') => {
-                chars.next();
-            }
-            ('"' | '\'', None) => quote = Some(c),
-            (c, Some(open)) if c == open => quote = None,
-            ('|', None) if chars.next_if_eq(&'|').is_none() => return true,
-            _ => {}
-        }
-    }
-    false
 }

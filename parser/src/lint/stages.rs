@@ -80,16 +80,16 @@ fn check_pinning(stage: &Stage, findings: &mut Findings<'_>) {
         return;
     }
     let overrides = stage.check_overrides.as_ref();
-    let made = Diagnostic::lint(Rule::UnpinnedBaseImage, format!("base image {base} has no digest"), stage.base.span);
-    findings.add_with_help(
-        overrides,
-        made.with_help(format!("write {base}@sha256:… to build from the same image each time")),
-    );
     let name = base.rsplit('/').next().unwrap_or_default();
     let tag = name.split_once(':').map_or("latest", |(_, tag)| tag);
-    if tag == "latest" {
-        let made =
-            Diagnostic::lint(Rule::LatestTag, format!("base image {base} is of the tag latest"), stage.base.span);
+    if tag == "latest" && findings.wants(overrides, Rule::LatestTag) {
+        let message = format!("base image {base} is of the tag latest");
+        let made = Diagnostic::lint(Rule::LatestTag, message, stage.base.span);
         findings.add_with_help(overrides, made.with_help("name a version"));
+        return;
     }
+    let message = format!("base image {base} has no digest");
+    let made = Diagnostic::lint(Rule::UnpinnedBaseImage, message, stage.base.span).as_note();
+    let help = format!("write {base}@sha256:… to build from the same image each time");
+    findings.add_with_help(overrides, made.with_help(help));
 }

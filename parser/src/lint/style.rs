@@ -1,7 +1,7 @@
 //! Checks of spelling: letter case, blank lines, comments.
 
 use super::Findings;
-use crate::ast::{Dockerfile, Instruction, InstructionKind, Stage};
+use crate::ast::{Copy, CopySource, Dockerfile, Instruction, InstructionKind, Stage};
 use crate::check::CheckSettings;
 use crate::diagnostic::Diagnostic;
 use crate::rule::Rule;
@@ -14,14 +14,15 @@ pub(super) fn check(dockerfile: &Dockerfile, findings: &mut Findings<'_>) {
         check_instruction(&dockerfile.source, instruction, findings);
     }
     for stage in &dockerfile.stages {
-        check_stage(&dockerfile.source, stage, findings);
+        check_stage(dockerfile, stage, findings);
         for instruction in &stage.instructions {
             check_instruction(&dockerfile.source, instruction, findings);
         }
     }
 }
 
-fn check_stage(source: &SourceText, stage: &Stage, findings: &mut Findings<'_>) {
+fn check_stage(dockerfile: &Dockerfile, stage: &Stage, findings: &mut Findings<'_>) {
+    let source = &dockerfile.source;
     let overrides = stage.check_overrides.as_ref();
     let from = stage.keyword.value.as_str();
     if let Some(keyword) = &stage.as_keyword {
@@ -39,12 +40,17 @@ fn check_stage(source: &SourceText, stage: &Stage, findings: &mut Findings<'_>) 
         if lower != name.value {
             let message = format!("Stage name '{}' should be lowercase", name.value);
             let made = Diagnostic::lint(Rule::StageNameCasing, message, name.span);
-            findings.add_with_help(overrides, made.with_help(format!("write {lower}, also where the stage is used")));
+            let mut made = made.with_help(format!("write {lower}"));
+            // Uses are found in any letter case; only the value of this argument would change.
+            if !source.text().contains("TARGETSTAGE") {
+                made = made.with_fix(name.span, lower.as_str());
+            }
+            findings.add_with_help(overrides, made);
         }
         check_description("FROM", &[lower.as_str()], &stage.docs, overrides, findings);
     }
     if stage.has_empty_continuation {
-        report_empty_continuation(source, stage.lines, overrides, findings);
+        report_empty_continuation(source, stage.lines, None, overrides, findings);
     }
     check_windows_escape(source, stage.lines, overrides, findings);
 }
@@ -52,10 +58,18 @@ fn check_stage(source: &SourceText, stage: &Stage, findings: &mut Findings<'_>) 
 fn check_instruction(source: &SourceText, instruction: &Instruction, findings: &mut Findings<'_>) {
     let overrides = instruction.check_overrides.as_ref();
     match &instruction.kind {
-        InstructionKind::Maintainer(_) => {
+        InstructionKind::Maintainer(text) => {
             let message = "Maintainer instruction is deprecated in favor of using label".to_owned();
             let made = Diagnostic::lint(Rule::MaintainerDeprecated, message, instruction.keyword.span);
-            findings.add_with_help(overrides, made.with_help("write LABEL org.opencontainers.image.authors=\"…\""));
+            let mut made = made.with_help("write LABEL org.opencontainers.image.authors=\"…\"");
+            let author = text.value.trim();
+            // MAINTAINER takes its text as it is, so that what means something in LABEL is left to people.
+            if !author.contains(['"', '\'', '\\', '`', '$']) && source.slice(text.span) == text.value {
+                let keyword = if is_lower(&instruction.keyword.value) { "label" } else { "LABEL" };
+                let label = format!("{keyword} org.opencontainers.image.authors=\"{author}\"");
+                made = made.with_fix(instruction.keyword.span.join(text.span), label);
+            }
+            findings.add_with_help(overrides, made);
         }
         InstructionKind::Arg(declared) => {
             let names: Vec<_> = declared.iter().map(|item| item.name.value.as_str()).collect();
@@ -64,7 +78,7 @@ fn check_instruction(source: &SourceText, instruction: &Instruction, findings: &
         _ => {}
     }
     if instruction.has_empty_continuation {
-        report_empty_continuation(source, instruction.lines, overrides, findings);
+        report_empty_continuation(source, instruction.lines, first_heredoc(&instruction.kind), overrides, findings);
     }
     check_windows_escape(source, instruction.lines, overrides, findings);
 }
@@ -116,18 +130,42 @@ fn check_description(
     findings.add_with_help(overrides, made.with_help(help));
 }
 
+/// Gives where the body of the first here-document begins; blank lines from there on are its own.
+fn first_heredoc(kind: &InstructionKind) -> Option<usize> {
+    let of_copy = |copy: &Copy| {
+        copy.sources.iter().find_map(|source| match source {
+            CopySource::Heredoc(heredoc) => Some(heredoc.span.start),
+            CopySource::Word(_) => None,
+        })
+    };
+    match kind {
+        InstructionKind::Run(run) => run.heredocs.first().map(|heredoc| heredoc.span.start),
+        InstructionKind::Copy(copy) => of_copy(copy),
+        InstructionKind::Add(add) => of_copy(&add.copy),
+        InstructionKind::Onbuild(onbuild) => first_heredoc(&onbuild.instruction.kind),
+        _ => None,
+    }
+}
+
 fn report_empty_continuation(
     source: &SourceText,
     lines: LineRange,
+    heredoc: Option<usize>,
     overrides: Option<&CheckSettings>,
     findings: &mut Findings<'_>,
 ) {
-    let blank =
-        (lines.first..=lines.last).find(|number| source.line(*number).is_some_and(|line| line.trim().is_empty()));
-    let span = blank.and_then(|number| source.line_span(number)).unwrap_or_default();
+    let end = heredoc.unwrap_or(usize::MAX);
+    let blank: Vec<Span> = (lines.first..=lines.last)
+        .filter(|number| source.line(*number).is_some_and(|line| line.trim().is_empty()))
+        .filter_map(|number| source.line_span(number))
+        .take_while(|span| span.start < end)
+        .collect();
+    let span = blank.first().copied().unwrap_or_default();
+    let whole = blank.last().map_or(span, |last| span.join(*last));
+    let kept: String = source.slice(whole).split_inclusive('\n').filter(|line| !line.trim().is_empty()).collect();
     let made = Diagnostic::lint(Rule::NoEmptyContinuation, "Empty continuation line", span);
     let help = "remove the empty line, or make it a comment";
-    findings.add_with_help(overrides, made.with_help(help).with_fix(span, ""));
+    findings.add_with_help(overrides, made.with_help(help).with_fix(whole, kept));
 }
 
 /// A path like `C:\` at the end of a line continues the line (dockerfile.md §22.3).

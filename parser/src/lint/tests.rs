@@ -93,7 +93,7 @@ fn experimental_rules_fire_when_asked_for() {
     let names: Vec<_> = found.iter().map(|line| line.split(':').next().unwrap()).collect();
     assert_eq!(
         names,
-        ["InvalidDefinitionDescription", "UnpinnedBaseImage", "LatestTag", "AptListsLeft", "PipeWithoutPipefail"]
+        ["InvalidDefinitionDescription", "UnusedArg", "LatestTag", "PipeWithoutPipefail", "AptListsLeft"]
     );
 }
 

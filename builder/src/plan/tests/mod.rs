@@ -62,6 +62,8 @@ fn case() -> Case {
         network: None,
         entitlements: Vec::new(),
         all_stages: false,
+        checks: strake_parser::CheckSettings::default(),
+        without_images: false,
         ignore: None,
     };
     Case { options, images }

@@ -1,0 +1,177 @@
+//! Checking a Dockerfile without building it: findings instead of an image.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use strake_layers::{ErrorKind, Platform};
+use strake_parser::{CopySource, Diagnostic, Dockerfile, InstructionKind, Rule, SourceText, Span, Word};
+
+use crate::build::{Phases, Text};
+use crate::events::Event;
+use crate::finding::Finding;
+use crate::plan::{self, KnownImages, Plan, PlanOptions};
+use crate::source::Sources;
+use crate::{Error, Result};
+
+/// What checks came to.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The Dockerfile, and the ignore file where something was found in it.
+    pub files: Vec<CheckedFile>,
+    /// What was found, by file and place; the verdict is not among them.
+    pub findings: Vec<Finding>,
+    /// What `error=true` says about warnings.
+    pub verdict: Option<String>,
+}
+
+/// A file that was checked.
+#[derive(Clone, Debug)]
+pub struct CheckedFile {
+    /// What findings call it.
+    pub name: Arc<str>,
+    /// Where it is on this host.
+    pub path: Option<PathBuf>,
+    /// Its text.
+    pub source: Arc<SourceText>,
+}
+
+impl Checked {
+    /// Says whether there can be no build, or whether warnings count as errors and there are some.
+    pub fn is_failure(&self) -> bool {
+        self.verdict.is_some() || self.has_errors()
+    }
+
+    /// Says whether the files have errors, whatever becomes of warnings.
+    pub fn has_errors(&self) -> bool {
+        self.findings.iter().any(|found| found.diagnostic.is_error())
+    }
+}
+
+impl Phases<'_> {
+    /// Makes all checks, for every platform that is asked for.
+    pub(crate) async fn check(self) -> Result<Checked> {
+        let sources = self.sources();
+        let load = self.report.step("[internal] load build definition", sources.read_dockerfile());
+        let (name, bytes) = load.await?;
+        let path = sources.host_path(&name);
+        let text = Text::parse(name.clone(), &bytes, &self.request.build_args);
+        let mut found = self.find(&text, &sources).await?;
+        let verdict = found.iter().position(|one| one.code == plan::VERDICT).map(|at| found.remove(at).message);
+        let mut findings: Vec<Finding> = found.into_iter().map(|one| text.found_in.finding(one)).collect();
+        let file = Arc::clone(&text.found_in.file);
+        let mut files = vec![CheckedFile { name: file, path, source: Arc::new(text.parsed.dockerfile.source.clone()) }];
+        if let Some((file, finding)) = self.check_ignore_file(&text, &sources, &name).await? {
+            files.push(file);
+            findings.push(finding);
+        }
+        Ok(Checked { files, findings, verdict })
+    }
+
+    async fn find(&self, text: &Text, sources: &Sources) -> Result<Vec<Diagnostic>> {
+        let platforms: Vec<Option<Platform>> = match self.request.platforms.as_slice() {
+            [] => vec![None],
+            some => some.iter().cloned().map(Some).collect(),
+        };
+        let mut known = KnownImages::default();
+        let mut all: Vec<Diagnostic> = Vec::new();
+        for platform in platforms {
+            let mut options = PlanOptions::from_request(&self.request, platform, Platform::host())?;
+            options.ignore = sources.ignore_rules();
+            for found in self.find_for_one(text, &mut options, &mut known).await? {
+                if !all.contains(&found) {
+                    all.push(found);
+                }
+            }
+        }
+        all.sort_by_key(|found| found.span);
+        Ok(all)
+    }
+
+    async fn find_for_one(
+        &self,
+        text: &Text,
+        options: &mut PlanOptions,
+        known: &mut KnownImages,
+    ) -> Result<Vec<Diagnostic>> {
+        loop {
+            let wanted = match plan::plan(&text.parsed, options, known) {
+                Ok(Plan::Ready(planned)) => return Ok(planned.warnings),
+                Ok(Plan::NeedImages(wanted)) => wanted,
+                Err(problems) => return Ok(problems),
+            };
+            self.cancel.check()?;
+            match self.resolver.resolve_all(&wanted, self.request.pull, &self.report).await {
+                Ok(found) => known.extend(found),
+                Err(failed) => {
+                    let error = failed.locate(|diagnostic| text.found_in.finding(diagnostic));
+                    if !is_only_unreachable(&error) || !self.request.checks.extras {
+                        return Err(error);
+                    }
+                    let message = format!("checks that need the base images are left out: {error}");
+                    self.report.send(Event::Warning { id: None, message });
+                    options.without_images = true;
+                }
+            }
+        }
+    }
+
+    /// Checks what the ignore file does in the build context.
+    async fn check_ignore_file(
+        &self,
+        text: &Text,
+        sources: &Sources,
+        dockerfile: &str,
+    ) -> Result<Option<(CheckedFile, Finding)>> {
+        let options = PlanOptions::from_request(&self.request, None, Platform::host())?;
+        let settings = plan::check_settings(&text.parsed, &options);
+        let (all, nothing) = (Rule::IgnoreFileMatchesAll, Rule::IgnoreFileMatchesNothing);
+        if !settings.enables(all) && !settings.enables(nothing) {
+            return Ok(None);
+        }
+        let Some((ignore, seen)) = sources.ignoring(dockerfile).await? else { return Ok(None) };
+        let found = if !seen.has_files {
+            return Ok(None);
+        } else if !seen.leaves && settings.enables(all) && copies_from_context(&text.parsed.dockerfile) {
+            let message =
+                format!("{} leaves out all of the build context, and the Dockerfile copies from it", ignore.name);
+            let help = "take back what is needed with !PATTERN lines at the end";
+            Diagnostic::lint(all, message, Span::default()).with_help(help)
+        } else if !seen.leaves_out && settings.enables(nothing) {
+            let message = format!("no pattern of {} matches anything in the build context", ignore.name);
+            let help = "patterns are relative to the context; **/NAME matches at any depth";
+            Diagnostic::lint(nothing, message, Span::default()).with_help(help).as_note()
+        } else {
+            return Ok(None);
+        };
+        let source = Arc::new(SourceText::new(&ignore.text));
+        let line = ignore.rules.rules().first().map_or(1, |rule| rule.line);
+        let mut diagnostic = found;
+        let place = source.line_span(line).unwrap_or_default();
+        diagnostic.span = Span::new(place.start, place.start + source.line(line).unwrap_or_default().len());
+        let name: Arc<str> = ignore.name.as_str().into();
+        let path = sources.host_path(&ignore.name);
+        let file = CheckedFile { name: Arc::clone(&name), path, source: Arc::clone(&source) };
+        Ok(Some((file, Finding { file: name, source, line, diagnostic })))
+    }
+}
+
+/// Says whether an error only tells that a registry cannot be asked now.
+fn is_only_unreachable(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Network | ErrorKind::Denied) && !error.is_cancelled()
+}
+
+/// Says whether a Dockerfile reads files of the build context.
+fn copies_from_context(dockerfile: &Dockerfile) -> bool {
+    let is_path = |word: &Word| !word.raw.contains("://") && !word.raw.starts_with("git@");
+    let has_path =
+        |sources: &[CopySource]| sources.iter().any(|source| matches!(source, CopySource::Word(word) if is_path(word)));
+    dockerfile.stages.iter().flat_map(|stage| &stage.instructions).any(|instruction| match &instruction.kind {
+        InstructionKind::Copy(copy) => copy.from.is_none() && has_path(&copy.sources),
+        InstructionKind::Add(add) => has_path(&add.copy.sources),
+        InstructionKind::Run(run) => run
+            .mounts
+            .iter()
+            .any(|mount| mount.from().is_none() && mount.option("type").is_none_or(|kind| kind.raw == "bind")),
+        _ => false,
+    })
+}

@@ -1,0 +1,263 @@
+use super::*;
+use crate::diagnostic::Severity;
+use crate::parse::{ParseOptions, parse};
+
+fn found(text: &str) -> Vec<Diagnostic> {
+    let parsed = parse(text.as_bytes(), &ParseOptions::default());
+    assert!(!parsed.has_errors(), "{:?}", parsed.diagnostics);
+    let checks = CheckSettings { extras: true, ..CheckSettings::default() };
+    let checks = checks.merged(&parsed.dockerfile.directives.check_settings);
+    check(&parsed.dockerfile, &checks, &|_| true)
+}
+
+fn lines_of(rule: Rule, text: &str) -> Vec<usize> {
+    let source = crate::SourceText::new(text.as_bytes());
+    let found = found(text).into_iter().filter(|one| one.rule == Some(rule));
+    found.map(|one| source.line_of(one.span.start)).collect()
+}
+
+#[track_caller]
+fn fires(rule: Rule, texts: &[&str]) {
+    for text in texts {
+        assert!(!lines_of(rule, text).is_empty(), "{} does not fire: {text}", rule.name());
+    }
+}
+
+#[track_caller]
+fn is_silent(rule: Rule, texts: &[&str]) {
+    for text in texts {
+        assert_eq!(lines_of(rule, text), [0; 0], "{} fires: {text}", rule.name());
+    }
+}
+
+/// Puts a RUN into a whole file.
+fn run(commands: &[&str]) -> Vec<String> {
+    commands.iter().map(|command| format!("FROM a:1\nRUN {command}\n")).collect()
+}
+
+#[track_caller]
+fn run_fires(rule: Rule, commands: &[&str]) {
+    run(commands).iter().for_each(|text| fires(rule, &[text]));
+}
+
+#[track_caller]
+fn run_is_silent(rule: Rule, commands: &[&str]) {
+    run(commands).iter().for_each(|text| is_silent(rule, &[text]));
+}
+
+#[test]
+fn bases_without_version_or_digest_are_told() {
+    fires(Rule::LatestTag, &["FROM alpine\n", "FROM alpine:latest\n", "FROM r.example:5000/a\n"]);
+    is_silent(
+        Rule::LatestTag,
+        &["FROM alpine:3\n", "ARG B\nFROM $B\n", "FROM scratch\n", "FROM a@sha256:0\n", "FROM a:1 AS b\nFROM b\n"],
+    );
+    fires(Rule::UnpinnedBaseImage, &["FROM alpine:3\n", "# check=skip=LatestTag\nFROM alpine\n"]);
+    is_silent(Rule::UnpinnedBaseImage, &["FROM alpine\n", "FROM a:1@sha256:0\n", "FROM scratch\n"]);
+    assert_eq!(found("FROM alpine:3\n")[0].severity, Severity::Note);
+}
+
+#[test]
+fn package_lists_that_stay_are_told() {
+    run_fires(Rule::AptListsLeft, &["apt-get update && apt-get install -y x", "apt -qq update", "sudo apt-get update"]);
+    run_is_silent(
+        Rule::AptListsLeft,
+        &[
+            "apt-get update && rm -rf /var/lib/apt/lists/*",
+            "--mount=type=cache,target=/var/lib/apt apt-get update",
+            "echo apt-get update",
+            "apt-get install x",
+        ],
+    );
+    is_silent(Rule::AptListsLeft, &["FROM a:1 AS b\nRUN apt-get update\nFROM c:1\nCOPY --from=b /x /\n"]);
+    fires(Rule::AptListsLeft, &["FROM a:1 AS b\nRUN apt-get update\nFROM b\nUSER x\n"]);
+}
+
+#[test]
+fn package_indexes_that_stay_are_told() {
+    run_fires(Rule::ApkCacheLeft, &["apk add x", "apk update && apk add x", "apk -q add x"]);
+    run_is_silent(
+        Rule::ApkCacheLeft,
+        &[
+            "apk add --no-cache x",
+            "apk --no-cache add x",
+            "apk add x && rm -rf /var/cache/apk/*",
+            "--mount=type=cache,target=/var/cache/apk apk add x",
+            "apk del x",
+        ],
+    );
+}
+
+#[test]
+fn pipes_that_hide_a_failure_are_told() {
+    run_fires(Rule::PipeWithoutPipefail, &["curl x | sh", "a && b | c", "<<E\nset -e\ncurl x | tar x\nE"]);
+    run_is_silent(
+        Rule::PipeWithoutPipefail,
+        &[
+            "a || b",
+            "echo x | b",
+            "grep 'a|b' c",
+            "set -o pipefail; a | b",
+            "yes | a",
+            "case x in a|b) c;; esac",
+            "x=$(a | b)",
+            "[\"a\", \"|\"]",
+        ],
+    );
+    is_silent(
+        Rule::PipeWithoutPipefail,
+        &[
+            "FROM a:1\nSHELL [\"bash\", \"-o\", \"pipefail\", \"-c\"]\nRUN a | b\n",
+            "FROM a:1\nSHELL [\"C:\\\\x\\\\powershell.exe\", \"-Command\"]\nRUN a | b\n",
+        ],
+    );
+}
+
+#[test]
+fn copies_that_repeat_an_installation_are_told() {
+    let file = |run: &str| format!("FROM a:1\nCOPY . .\nRUN {run}\n");
+    for run in [
+        "npm ci",
+        "npm install --omit=dev",
+        "yarn",
+        "pnpm i --frozen-lockfile",
+        "pip install --no-cache-dir -r requirements.txt",
+        "bundle install",
+        "go mod download && go build",
+        "cargo fetch",
+        "mvn -B dependency:go-offline",
+        "composer install",
+        "dotnet restore app.csproj",
+    ] {
+        assert_eq!(lines_of(Rule::CopyInvalidatesRun, &file(run)), [2], "{run}");
+    }
+    for run in [
+        "npm install -g pnpm",
+        "npm install express",
+        "npm run build",
+        "pip install .",
+        "pip install -e . -r x",
+        "go build",
+        "yarn build",
+        "--mount=type=cache,target=/root/.npm npm ci",
+    ] {
+        assert_eq!(lines_of(Rule::CopyInvalidatesRun, &file(run)), [0; 0], "{run}");
+    }
+    is_silent(
+        Rule::CopyInvalidatesRun,
+        &[
+            "FROM a:1\nCOPY package.json .\nRUN npm ci\nCOPY . .\nRUN npm ci --omit=dev\n",
+            "FROM a:1 AS b\nFROM c:1\nCOPY --from=b . .\nRUN npm ci\n",
+            "FROM a:1\nCOPY src .\nRUN npm ci\n",
+        ],
+    );
+}
+
+#[test]
+fn stages_that_nothing_uses_are_told() {
+    assert_eq!(lines_of(Rule::UnusedStage, "FROM a:1\nFROM b:1\n"), [1]);
+    assert_eq!(found("FROM a@x AS t\nFROM b@x\n")[0].severity, Severity::Note);
+    is_silent(
+        Rule::UnusedStage,
+        &[
+            "FROM a:1 AS b\nFROM B\n",
+            "FROM a:1\nFROM b:1\nCOPY --from=0 /a /\n",
+            "FROM a:1 AS b\nFROM c:1\nRUN --mount=from=b,target=/x y\n",
+            "FROM a:1 AS b\nFROM c:1\nONBUILD COPY --from=b /x /\n",
+            "ARG W=b\nFROM a:1 AS b\nFROM c:1\nCOPY --from=$W /x /\n",
+            "# check=skip=UnusedStage\nFROM a:1\nFROM b:1\n",
+        ],
+    );
+}
+
+#[test]
+fn arguments_that_nothing_uses_are_told() {
+    assert_eq!(lines_of(Rule::UnusedArg, "ARG A\nFROM a:1\nRUN x\nARG B\nUSER u\n"), [1, 4]);
+    is_silent(
+        Rule::UnusedArg,
+        &[
+            "ARG A\nFROM a:$A\n",
+            "ARG A=1\nFROM a:1\nARG A\nRUN x\n",
+            "FROM a:1\nARG A\nRUN x\n",
+            "FROM a:1 AS b\nARG A\nFROM b\nRUN x\n",
+            "FROM a:1\nARG TARGETARCH HTTP_PROXY SOURCE_DATE_EPOCH BUILDKIT_X\n",
+            "FROM a:1\nARG A\nLABEL a=${A}\n",
+        ],
+    );
+}
+
+#[test]
+fn files_that_all_may_write_are_told() {
+    fires(Rule::WorldWritableCopy, &["FROM a:1\nCOPY --chmod=777 a /\n", "FROM a:1\nADD --chmod=a+w a /\n"]);
+    is_silent(
+        Rule::WorldWritableCopy,
+        &["FROM a:1\nCOPY --chmod=755 a /\n", "FROM a:1\nCOPY --chmod=1777 a /\n", "FROM a:1\nCOPY --chmod=$M a /\n"],
+    );
+}
+
+#[test]
+fn values_that_look_like_secrets_are_told() {
+    let env = |value: &str| format!("FROM a:1\nENV SETTING={value}\n");
+    // Put together here, so that nobody takes them for real ones.
+    let letters = "aB3dE5fG7hJ9kL1mN2pQ4rS6tU8vW0xYzZ";
+    for value in [
+        format!("ghp_{letters}ab"),
+        format!("AKIA{}", "QWERTZUIOPASDFGH"),
+        format!("glpat-{}", &letters[..20]),
+        format!("\"{}\"", &letters[..30]),
+        format!("eyJ{letters}.eyJ{letters}.{letters}"),
+        "postgres://app:kf83hGs02mX@db/app".to_owned(),
+    ] {
+        fires(Rule::SecretLikeValue, &[&env(&value)]);
+    }
+    for value in [
+        "/usr/local/lib/python3.12/site-packages",
+        "postgres://postgres:postgres@db/app",
+        "https://example.org/a/b/c?x=1",
+        "MyCompany.Application.WebService.Configuration2",
+        "com.example.application.Main2024Version",
+        "d41d8cd98f00b204e9800998ecf8427e",
+        "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        "ghp_example",
+        "-Xmx512m",
+        "${TOKEN}",
+        "Mozilla5FirefoxBrowserUserAgentString",
+        "AKIAIOSFODNN7EXAMPLE",
+    ] {
+        is_silent(Rule::SecretLikeValue, &[&env(value)]);
+    }
+    is_silent(Rule::SecretLikeValue, &[&format!("FROM a:1\nARG INTEGRITY_SHA512={letters}\n")]);
+    let message = &found(&env(&format!("ghp_{letters}ab")))[1].message;
+    assert_eq!(message, "the value of ENV SETTING looks like a GitHub token");
+}
+
+#[test]
+fn own_rules_are_skipped_by_name() {
+    let text = "FROM a@sha256:0\n# check=skip=PipeWithoutPipefail\nRUN a | b\nRUN a | b\n";
+    assert_eq!(lines_of(Rule::PipeWithoutPipefail, text), [4]);
+    is_silent(Rule::LatestTag, &["# check=skip=LatestTag,UnpinnedBaseImage\nFROM alpine\n"]);
+}
+
+#[test]
+fn builds_do_not_see_the_extras() {
+    let text = "FROM alpine\nCOPY --chmod=777 . .\nRUN apt-get update | tee x\nRUN apk add x\nARG X\nFROM b\n";
+    let parsed = parse(text.as_bytes(), &ParseOptions::default());
+    assert_eq!(check(&parsed.dockerfile, &CheckSettings::default(), &|_| true), []);
+}
+
+#[test]
+fn rules_say_truly_whether_they_have_a_fix() {
+    let texts = [
+        "FROM a:1 as B\nrun a \\\n\nb\nMAINTAINER me\nENV a b\nRUN apt update\nRUN apk add x\nARG X\n",
+        "FROM a:1\nCOPY --chmod=777 a C:\\\nUSER x\n",
+        "FROM a AS scratch\nFROM --platform=linux/arm64 b AS a\nFROM b AS a\nCMD x\nCMD y\nVOLUME ['a']\nENV A_KEY=1\n",
+        "FROM a:1\nCOPY . .\nRUN npm ci | tee\nRUN <<E\na\nb\nE\nENV X=postgres://app:kf83hGs02mX@db/app\nFROM b:1\n",
+    ];
+    let all: Vec<Diagnostic> = texts.iter().flat_map(|text| found(text)).collect();
+    let of_the_planner = [Rule::RedundantTargetPlatform, Rule::ExposeProtoCasing, Rule::ExposeInvalidFormat];
+    for rule in Rule::ALL {
+        let has = all.iter().any(|one| one.rule == Some(*rule) && one.fix.is_some());
+        assert_eq!(has, rule.has_fix() && !of_the_planner.contains(rule), "{}", rule.name());
+        assert!(rule.explanation().len() > 20 && !rule.description().is_empty());
+    }
+}

@@ -1,0 +1,109 @@
+//! Copies of everything before an installation that needs a few files only.
+
+use super::Findings;
+use super::shell::{Command, Script};
+use crate::ast::{Copy, CopySource, Instruction, InstructionKind, Run, Stage};
+use crate::diagnostic::Diagnostic;
+use crate::rule::Rule;
+
+/// A command that fetches dependencies, and the files it needs for that.
+struct Install {
+    programs: &'static [&'static str],
+    /// The first argument that is no flag; the empty text stands for none.
+    actions: &'static [&'static str],
+    files: &'static str,
+}
+
+const INSTALLS: &[Install] = &[
+    Install { programs: &["npm"], actions: &["ci", "install", "i"], files: "package.json package-lock.json" },
+    Install { programs: &["yarn"], actions: &["install", ""], files: "package.json yarn.lock" },
+    Install { programs: &["pnpm"], actions: &["install", "i"], files: "package.json pnpm-lock.yaml" },
+    Install { programs: &["bun"], actions: &["install"], files: "package.json bun.lock" },
+    Install { programs: &["bundle"], actions: &["install"], files: "Gemfile Gemfile.lock" },
+    Install { programs: &["composer"], actions: &["install"], files: "composer.json composer.lock" },
+    Install { programs: &["pipenv"], actions: &["install", "sync"], files: "Pipfile Pipfile.lock" },
+    Install { programs: &["cargo"], actions: &["fetch"], files: "Cargo.toml Cargo.lock" },
+    Install { programs: &["mix"], actions: &["deps.get"], files: "mix.exs mix.lock" },
+    Install { programs: &["dotnet"], actions: &["restore"], files: "the project files" },
+    Install { programs: &["mvn", "mvnw"], actions: &["dependency:go-offline", "dependency:resolve"], files: "pom.xml" },
+];
+
+pub(super) fn check(stage: &Stage, findings: &mut Findings<'_>) {
+    // Programs whose installation already stands above the copy.
+    let mut done: Vec<&'static str> = Vec::new();
+    let mut copy: Option<&Instruction> = None;
+    for instruction in &stage.instructions {
+        match &instruction.kind {
+            InstructionKind::Copy(given) if copy.is_none() && copies_all(given) => copy = Some(instruction),
+            InstructionKind::Add(add) if copy.is_none() && copies_all(&add.copy) => copy = Some(instruction),
+            InstructionKind::Run(run) => {
+                let Some((shown, files)) = installation(run) else { continue };
+                let Some(copy) = copy else {
+                    done.push(files);
+                    continue;
+                };
+                if done.contains(&files) || is_cached(run) {
+                    continue;
+                }
+                let message = format!("each change of the build context runs {shown} again");
+                let made = Diagnostic::lint(Rule::CopyInvalidatesRun, message, copy.span);
+                let made = made.with_label(instruction.keyword.span, "what is copied above decides whether this runs");
+                let help = format!("copy {files} first, run {shown}, and copy the rest after that");
+                findings.add_with_help(copy.check_overrides.as_ref(), made.with_help(help));
+                return;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Says whether a copy takes all of the build context.
+fn copies_all(copy: &Copy) -> bool {
+    let is_all = |source: &CopySource| match source {
+        CopySource::Word(word) => matches!(word.raw.as_str(), "." | "./" | "/" | "*" | "./*"),
+        CopySource::Heredoc(_) => false,
+    };
+    copy.from.is_none() && copy.exclude.is_empty() && copy.sources.iter().any(is_all)
+}
+
+/// With a cache mount an installation is cheap; with files mounted its input is not what was copied.
+fn is_cached(run: &Run) -> bool {
+    run.mounts.iter().any(|mount| {
+        let kind = mount.option("type").map_or("bind", |word| word.raw.as_str());
+        matches!(kind, "cache" | "bind")
+    })
+}
+
+/// Gives the installation that a RUN makes and the files it needs.
+fn installation(run: &Run) -> Option<(String, &'static str)> {
+    let script = Script::of(run)?;
+    script.commands().iter().find_map(|command| Some((shown(command)?, needed(command)?)))
+}
+
+fn shown(command: &Command) -> Option<String> {
+    let (program, rest) = command.program()?;
+    let words = rest.iter().filter(|word| !word.starts_with('-')).take(2).map(String::as_str);
+    let all: Vec<&str> = std::iter::once(program).chain(words).collect();
+    Some(all.join(" "))
+}
+
+fn needed(command: &Command) -> Option<&'static str> {
+    let (program, rest) = command.program()?;
+    let plain: Vec<&str> = rest.iter().map(String::as_str).filter(|word| !word.starts_with('-')).collect();
+    let has = |flags: &[&str]| rest.iter().any(|word| flags.contains(&word.as_str()));
+    match program {
+        "pip" | "pip3" => (plain.first() == Some(&"install") && has(&["-r", "--requirement"]) && !has(&["-e", "."]))
+            .then_some("requirements.txt"),
+        "go" => (plain.starts_with(&["mod", "download"])).then_some("go.mod go.sum"),
+        "poetry" => (plain.first() == Some(&"install") && has(&["--no-root"])).then_some("pyproject.toml poetry.lock"),
+        "uv" => (plain.first() == Some(&"sync") && has(&["--no-install-project"])).then_some("pyproject.toml uv.lock"),
+        _ => {
+            let install = INSTALLS.iter().find(|install| install.programs.contains(&program))?;
+            let action = plain.first().copied().unwrap_or_default();
+            // What names packages, or installs for all projects, needs no file.
+            let is_general = has(&["-g", "--global", "--version", "--help", "-v"]);
+            let names_packages = plain.len() > 1 && program != "dotnet";
+            (install.actions.contains(&action) && !names_packages && !is_general).then_some(install.files)
+        }
+    }
+}

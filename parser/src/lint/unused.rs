@@ -1,0 +1,128 @@
+//! Stages and arguments that nothing uses.
+
+use std::collections::HashMap;
+
+use super::Findings;
+use super::uses::Uses;
+use crate::ast::{ArgDeclaration, Dockerfile, Instruction, InstructionKind};
+use crate::diagnostic::Diagnostic;
+use crate::rule::Rule;
+use crate::source::SourceText;
+use crate::span::Span;
+
+pub(super) fn check(dockerfile: &Dockerfile, uses: &Uses, findings: &mut Findings<'_>) {
+    check_stages(dockerfile, uses, findings);
+    let counts = count_names(dockerfile);
+    for instruction in &dockerfile.global_args {
+        check_args(&dockerfile.source, instruction, &counts, findings);
+    }
+    let runs_below = runs_below(dockerfile, uses);
+    for (stage, runs_below) in dockerfile.stages.iter().zip(runs_below) {
+        let last_run = stage.instructions.iter().rposition(|instruction| holds_run(&instruction.kind));
+        for (at, instruction) in stage.instructions.iter().enumerate() {
+            // A program that RUN starts sees the arguments in its environment and may ask for any of them.
+            if !runs_below && last_run.is_none_or(|run| run < at) {
+                check_args(&dockerfile.source, instruction, &counts, findings);
+            }
+        }
+    }
+}
+
+fn check_stages(dockerfile: &Dockerfile, uses: &Uses, findings: &mut Findings<'_>) {
+    let Some((_, all_but_last)) = dockerfile.stages.split_last() else { return };
+    for stage in all_but_last.iter().filter(|stage| !uses.is_used(stage.index)) {
+        let made = match &stage.name {
+            Some(name) => {
+                let message = format!("stage {} is used by no other stage", name.value);
+                let help = "remove it, unless it is built by --target";
+                Diagnostic::lint(Rule::UnusedStage, message, name.span).with_help(help).as_note()
+            }
+            None => {
+                let message = "this stage has no name and is used by no other stage";
+                Diagnostic::lint(Rule::UnusedStage, message, stage.from_span).with_help("remove it, or give it a name")
+            }
+        };
+        findings.add_with_help(stage.check_overrides.as_ref(), made);
+    }
+}
+
+fn holds_run(kind: &InstructionKind) -> bool {
+    match kind {
+        InstructionKind::Run(_) => true,
+        InstructionKind::Onbuild(onbuild) => holds_run(&onbuild.instruction.kind),
+        _ => false,
+    }
+}
+
+/// Says for each stage whether a stage that starts from it has a RUN; such a one inherits the arguments.
+fn runs_below(dockerfile: &Dockerfile, uses: &Uses) -> Vec<bool> {
+    let mut below = vec![false; dockerfile.stages.len()];
+    for (index, stage) in dockerfile.stages.iter().enumerate().rev() {
+        let has_run = stage.instructions.iter().any(|instruction| holds_run(&instruction.kind));
+        if let (Some(base), true) = (uses.base(index), has_run || below[index]) {
+            below[base] = true;
+        }
+    }
+    below
+}
+
+/// Counts the words of the file, comments included, that are names of arguments.
+fn count_names(dockerfile: &Dockerfile) -> HashMap<&str, usize> {
+    let inside = dockerfile.stages.iter().flat_map(|stage| &stage.instructions);
+    let mut counts = HashMap::new();
+    for instruction in dockerfile.global_args.iter().chain(inside) {
+        if let InstructionKind::Arg(items) = &instruction.kind {
+            counts.extend(items.iter().map(|item| (item.name.value.as_str(), 0)));
+        }
+    }
+    if counts.is_empty() {
+        return counts;
+    }
+    let text = dockerfile.source.text();
+    for word in text.split(|c: char| !(c.is_alphanumeric() || c == '_')) {
+        if let Some(count) = counts.get_mut(word) {
+            *count += 1;
+        }
+    }
+    counts
+}
+
+fn check_args(
+    source: &SourceText,
+    instruction: &Instruction,
+    counts: &HashMap<&str, usize>,
+    findings: &mut Findings<'_>,
+) {
+    let InstructionKind::Arg(items) = &instruction.kind else { return };
+    for item in items {
+        // Its own place is one.
+        if counts.get(item.name.value.as_str()) != Some(&1) || is_known_to_builders(&item.name.value) {
+            continue;
+        }
+        let message = format!("ARG {} is used nowhere", item.name.value);
+        let mut made = Diagnostic::lint(Rule::UnusedArg, message, item.name.span).with_help("remove it");
+        if let Some(lines) = own_lines(source, instruction, items) {
+            made = made.with_fix(lines, "");
+        }
+        findings.add_with_help(instruction.check_overrides.as_ref(), made);
+    }
+}
+
+/// Builders read these themselves (dockerfile.md §9.5 to §9.7).
+fn is_known_to_builders(name: &str) -> bool {
+    const PARTS: &[&str] = &["PLATFORM", "OS", "ARCH", "VARIANT", "OSVERSION", "STAGE"];
+    let of_platform = name.strip_prefix("TARGET").or_else(|| name.strip_prefix("BUILD"));
+    of_platform.is_some_and(|part| PARTS.contains(&part))
+        || name.starts_with("BUILDKIT_")
+        || name == "SOURCE_DATE_EPOCH"
+        || name.to_lowercase().ends_with("_proxy")
+}
+
+/// Gives the lines of an ARG that declares one name, when no comment describes it.
+fn own_lines(source: &SourceText, instruction: &Instruction, items: &[ArgDeclaration]) -> Option<Span> {
+    if items.len() != 1 || !instruction.docs.is_empty() {
+        return None;
+    }
+    let first = source.line_span(instruction.lines.first)?;
+    Some(first.join(source.line_span(instruction.lines.last)?))
+}

@@ -1,0 +1,196 @@
+//! `strake check` from the command line: what it writes, what it mends, how it ends.
+
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::Value;
+use strake_tests::{Host, Outcome};
+
+/// A file with findings of both kinds that needs no registry.
+const UNTIDY: &str = "FROM scratch AS Base\nARG NEVER\nCOPY --chmod=777 app /\nEXPOSE 127.0.0.1:80:80/TCP\nFROM --platform=$TARGETPLATFORM Base\n";
+
+const TIDY: &str = "FROM scratch AS base\nCOPY --chmod=775 app /\nEXPOSE 80/tcp\nFROM Base\n";
+
+fn host(dockerfile: &str) -> Host {
+    let host = Host::new();
+    host.write("ctx/Dockerfile", dockerfile);
+    host.write("ctx/app", "");
+    host
+}
+
+fn check(host: &Host, flags: &str) -> Outcome {
+    host.strake(&["check", "ctx"]).args(flags).run()
+}
+
+fn text(outcome: &Outcome) -> String {
+    String::from_utf8_lossy(&outcome.stdout).into_owned()
+}
+
+#[track_caller]
+fn json(outcome: &Outcome) -> Value {
+    serde_json::from_slice(&outcome.stdout).unwrap_or_else(|error| panic!("{error}: {}", text(outcome)))
+}
+
+fn rules(report: &Value) -> Vec<&str> {
+    report["warnings"].as_array().into_iter().flatten().filter_map(|one| one["ruleName"].as_str()).collect()
+}
+
+#[test]
+fn findings_are_shown_with_their_place_and_remedy() {
+    let outcome = check(&host(UNTIDY), "").expect(0);
+    insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {
+        insta::assert_snapshot!("check_findings", text(&outcome));
+    });
+    assert_eq!(outcome.stderr, "");
+    let help = Host::new().strake(&["check", "--help"]).run().expect(0);
+    insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {
+        insta::assert_snapshot!("check_help", text(&help));
+    });
+    assert_eq!(text(&check(&host(TIDY), "").expect(0)), "Dockerfile: nothing found\n");
+}
+
+#[test]
+fn warnings_fail_only_where_that_is_asked_for() {
+    check(&host(UNTIDY), "--error").expect(1);
+    check(&host(TIDY), "--error").expect(0);
+    check(&host(&format!("# check=error=true\n{UNTIDY}")), "").expect(1);
+    // Notes never do.
+    let notes = host("FROM scratch AS one\nFROM scratch\n");
+    assert!(text(&check(&notes, "--error").expect(0)).contains("note[W0704 UnusedStage]"));
+    check(&host("FORM scratch\n"), "").expect(1);
+}
+
+#[test]
+fn rules_are_left_out_by_the_line_and_by_the_file() {
+    let host = host(&format!("# check=skip=UnusedArg\n{UNTIDY}"));
+    let report = json(&check(&host, "--format json --skip StageNameCasing,W0706").expect(0));
+    assert_eq!(rules(&report), ["ExposeProtoCasing", "ExposeInvalidFormat", "RedundantTargetPlatform"]);
+    assert!(check(&host, "--skip Nope").expect(2).stderr.contains("--skip Nope: there is no such rule"));
+}
+
+#[test]
+fn mending_is_done_once_and_keeps_the_rest_of_the_file() {
+    for line_end in ["\n", "\r\n"] {
+        let host = host(&UNTIDY.replace('\n', line_end));
+        let path = host.path("ctx/Dockerfile");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let outcome = check(&host, "--fix").expect(0);
+        assert_eq!(host.read("ctx/Dockerfile"), TIDY.replace('\n', line_end));
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+        assert!(text(&outcome).starts_with("fixed Dockerfile:1: StageNameCasing"), "{}", text(&outcome));
+        assert!(text(&outcome).ends_with("Dockerfile: nothing found\n"), "{}", text(&outcome));
+        let before = fs::metadata(&path).unwrap().modified().unwrap();
+        assert_eq!(text(&check(&host, "--fix").expect(0)), "Dockerfile: nothing found\n");
+        assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), before);
+    }
+}
+
+#[test]
+fn a_file_with_errors_is_not_mended() {
+    let text = format!("{UNTIDY}COPPY a b\n");
+    let host = host(&text);
+    assert!(check(&host, "--fix").expect(1).stderr.contains("has errors and is left as it is"));
+    assert_eq!(host.read("ctx/Dockerfile"), text);
+    let stdin = host.strake(&["check", "-", "--fix"]).stdin("FROM scratch AS A\n").run().expect(2);
+    assert!(stdin.stderr.contains("--fix needs a Dockerfile in a folder"), "{}", stdin.stderr);
+}
+
+#[test]
+fn a_link_to_the_file_stays_a_link() {
+    let host = host("");
+    host.write("elsewhere/real", "FROM scratch AS A\n");
+    fs::remove_file(host.path("ctx/Dockerfile")).unwrap();
+    std::os::unix::fs::symlink("../elsewhere/real", host.path("ctx/Dockerfile")).unwrap();
+    host.strake(&["check", "ctx", "-f", "ctx/Dockerfile", "--fix"]).run().expect(0);
+    assert_eq!(host.read("elsewhere/real"), "FROM scratch AS a\n");
+    assert!(fs::symlink_metadata(host.path("ctx/Dockerfile")).unwrap().is_symlink());
+}
+
+#[test]
+fn json_has_the_reference_s_members() {
+    let host = host(&UNTIDY.replace("FROM --platform=$TARGETPLATFORM Base\n", "FROM Base\nCMD a \\\n b\n"));
+    let call = |format: &str| host.strake(&["build", "ctx", "--call", &format!("check,format={format}")]).run();
+    let report = json(&call("json").expect(0));
+    // None of strake's own, in the reference's members only.
+    assert_eq!(rules(&report), ["StageNameCasing", "ExposeProtoCasing", "ExposeInvalidFormat", "JSONArgsRecommended"]);
+    let last = &report["warnings"][3];
+    assert_eq!(last["location"]["ranges"][0]["start"]["line"], 6);
+    assert_eq!(last["location"]["ranges"][0]["end"]["line"], 7);
+    assert_eq!(last["url"], "https://docs.docker.com/go/dockerfile/rule/json-args-recommended/");
+    let mut members: Vec<&str> = last.as_object().unwrap().keys().map(String::as_str).collect();
+    members.sort_unstable();
+    assert_eq!(members, ["description", "detail", "location", "ruleName", "url"]);
+    assert_eq!(report["sources"][0]["filename"], "Dockerfile");
+    assert!(report["sources"][0]["data"].as_str().unwrap().starts_with("RlJPTSBzY3JhdGNo"));
+    let own = json(&check(&host, "--format json").expect(0));
+    assert!(rules(&own).contains(&"WorldWritableCopy"));
+    assert_eq!(own["warnings"][0]["fix"]["replacement"], "base");
+    host.write("ctx/Dockerfile", "FROM scratch\nCOPPY\n");
+    let broken = json(&call("json").expect(1));
+    assert!(broken["buildError"]["message"].as_str().unwrap().contains("COPPY"), "{broken}");
+    assert!(call("xml").expect(2).stderr.contains("text, json or sarif"));
+}
+
+#[test]
+fn sarif_names_rule_place_and_edit_of_each_finding() {
+    let host = host(&format!("# ü\n{}", UNTIDY.replace("app /", "\"ü\" app /")));
+    let log = json(&check(&host, "--format sarif").expect(0));
+    assert_eq!(log["version"], "2.1.0");
+    let run = &log["runs"][0];
+    let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
+    let results = run["results"].as_array().unwrap();
+    assert_eq!(results.len(), 6, "{log:#}");
+    for result in results {
+        let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+        assert_eq!(rules[index]["id"], result["ruleId"]);
+        assert!(matches!(result["level"].as_str(), Some("note" | "warning" | "error")));
+        assert!(!result["message"]["text"].as_str().unwrap().is_empty());
+        let place = &result["locations"][0]["physicalLocation"];
+        assert_eq!(place["artifactLocation"]["uri"], "ctx/Dockerfile");
+        for member in ["startLine", "startColumn", "endLine", "endColumn"] {
+            assert!(place["region"][member].as_u64().unwrap() >= 1);
+        }
+    }
+    let copy = results.iter().find(|one| one["ruleId"] == "WorldWritableCopy").unwrap();
+    let replacement = &copy["fixes"][0]["artifactChanges"][0]["replacements"][0];
+    assert_eq!(replacement["insertedContent"]["text"], "775");
+    assert_eq!(
+        replacement["deletedRegion"],
+        serde_json::json!({"startLine": 4, "startColumn": 14, "endLine": 4, "endColumn": 17})
+    );
+    assert_eq!(run["columnKind"], "unicodeCodePoints");
+}
+
+#[test]
+fn the_ignore_file_is_checked_in_its_context() {
+    let host = host(TIDY);
+    let found = |ignore: &str| {
+        host.write("ctx/.dockerignore", ignore);
+        let report = json(&check(&host, "--format json").expect(0));
+        let names: Vec<String> = rules(&report).into_iter().map(str::to_owned).collect();
+        (names, report["sources"].as_array().unwrap().len())
+    };
+    assert_eq!(found("*.log\n"), (vec!["IgnoreFileMatchesNothing".to_owned()], 2));
+    assert_eq!(found("*.log\nDockerfile\n"), (vec![], 1));
+    assert_eq!(found("*\n!lib\n"), (vec!["IgnoreFileMatchesAll".to_owned()], 2));
+    assert_eq!(found("*\n!app\n"), (vec![], 1));
+    host.write("ctx/Dockerfile", "FROM scratch\nUSER 1\n");
+    assert_eq!(found("*\n"), (vec![], 1));
+}
+
+#[test]
+fn without_a_registry_the_other_checks_are_made() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let host = host(&format!("FROM localhost:{port}/app:1\nCMD run\nRUN echo $NOT_SET | cat\nCOPY $FROM_BASE /\n"));
+    let outcome = check(&host, "--format json").expect(0);
+    assert_eq!(rules(&json(&outcome)), ["UnpinnedBaseImage", "JSONArgsRecommended"]);
+    assert!(outcome.stderr.contains("checks that need the base images are left out"), "{}", outcome.stderr);
+}
+
+#[test]
+fn rules_are_explained_by_name() {
+    let outcome = Host::new().strake(&["explain", "CopyInvalidatesRun"]).run().expect(0);
+    assert!(text(&outcome).starts_with("W0703: CopyInvalidatesRun\n\nThe cache serves"), "{}", text(&outcome));
+}
