@@ -3,7 +3,7 @@
 //! # Owns
 //! [`Host`], a temporary folder with a store, contexts and outputs, in which the real binary runs; [`Layout`] and
 //! [`Tar`], which write images and archives byte by byte, true or forged; [`Image`], which reads what was built;
-//! [`Registry`], a real registry on a port of its own.
+//! [`Registry`] and [`Web`], a real registry and a web server on ports of their own.
 //!
 //! # Depends on
 //! The binary `strake` in the folder that cargo builds into (made once where it is missing; `STRAKE_BINARY` names
@@ -23,6 +23,7 @@ mod needs;
 mod outcome;
 mod registry;
 mod tar;
+mod web;
 
 pub use host::{Build, Host, Running, binary};
 pub use image::Image;
@@ -31,3 +32,4 @@ pub use needs::{is_root, needs_program, needs_root};
 pub use outcome::Outcome;
 pub use registry::Registry;
 pub use tar::Tar;
+pub use web::Web;

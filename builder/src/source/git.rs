@@ -179,7 +179,12 @@ impl Git<'_> {
         }
         let mut failed = None;
         for what in &tries {
-            match self.run(&[&fetch[..], &["--depth=1", "--", "origin", what]].concat()).await {
+            let mut done = self.run(&[&fetch[..], &["--depth=1", "--", "origin", what]].concat()).await;
+            // A server that gives files and knows no git ("dumb HTTP") has no less than everything to give.
+            if done.as_ref().is_err_and(|error| error.to_string().contains("shallow capabilities")) {
+                done = self.run(&[&fetch[..], &["--", "origin", what]].concat()).await;
+            }
+            match done {
                 Ok(_) => return Ok(()),
                 Err(error) if is_stop(&error) => return Err(error),
                 Err(error) => failed = failed.or(Some(error)),
