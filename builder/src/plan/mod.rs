@@ -63,6 +63,8 @@ pub enum Epoch {
     Context,
     /// The time of a named context, by its normalised name.
     NamedContext(String),
+    /// The time of an address or a repository: that of a stage that is one remote ADD.
+    Remote(String),
 }
 
 /// Gives the settings of the build checks: those of the Dockerfile and those of the request.

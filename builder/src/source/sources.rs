@@ -198,6 +198,7 @@ impl Sources {
             None => Ok(None),
             Some(Epoch::Seconds(seconds)) => Ok(Some(Timestamp::from_seconds(*seconds))),
             Some(Epoch::Context) => Ok(self.main().await?.time),
+            Some(Epoch::Remote(address)) => Ok(self.open_remote(address, "source of SOURCE_DATE_EPOCH").await?.time),
             Some(Epoch::NamedContext(name)) => Ok(self.named(&CopyFrom::NamedContext(name.clone())).await?.time),
         }
     }

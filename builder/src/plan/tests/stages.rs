@@ -110,6 +110,17 @@ fn the_epoch_is_a_number_a_context_or_an_error() {
     assert_eq!(epoch("data"), Some(Epoch::NamedContext("data".to_owned())));
     assert_eq!(epoch(""), None);
     assert_eq!(case().plan("ARG SOURCE_DATE_EPOCH=7\nFROM scratch\n").epoch, Some(Epoch::Seconds(7)));
+    let stage = |body: &str| {
+        let text = format!("FROM scratch AS up\n{body}FROM scratch\n");
+        case().arg("SOURCE_DATE_EPOCH", "UP").try_plan(&text).ok().and_then(|planned| planned.epoch)
+    };
+    let tar = Epoch::Remote("https://example.com/app-2.tar".to_owned());
+    assert_eq!(stage("ARG V=2\nADD https://example.com/app-$V.tar /\n"), Some(tar));
+    let git = Epoch::Remote("https://example.com/app.git#main".to_owned());
+    assert_eq!(stage("ADD https://example.com/app.git#main /\n"), Some(git));
+    for other in ["ADD app.tar /\n", "ADD https://a/b /\nADD https://a/c /\n", "ADD https://a/b /\nENV A=1\n", ""] {
+        assert_eq!(stage(other), None, "{other}");
+    }
     let errors = case().errors("ARG SOURCE_DATE_EPOCH=contex\nFROM scratch\n");
     assert_eq!(errors, ["1: invalid SOURCE_DATE_EPOCH: contex (did you mean context?)"]);
 }
