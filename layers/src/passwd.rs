@@ -175,8 +175,7 @@ fn require_files(name: &str, what: &str, rootfs: &Rootfs) -> Result<()> {
         return Ok(());
     }
     Err(Error::Invalid(format!(
-        "{what} {name:?} cannot be looked up: there is no file system below with /etc/passwd and /etc/group; write the number \
-         instead"
+        "{what} {name:?} cannot be looked up: there is no file system below with /etc/passwd and /etc/group"
     )))
 }
 
@@ -203,7 +202,7 @@ fn unknown_user<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Error {
 }
 
 fn unknown_in_step(unknown: &UnknownName) -> Error {
-    Error::Invalid(format!("{unknown}: add it in a RUN before this step, or write its number"))
+    Error::Invalid(unknown.to_string())
 }
 
 fn read_passwd(rootfs: &Rootfs) -> Result<Vec<PasswdLine>> {
@@ -364,7 +363,7 @@ mod tests {
         assert_eq!(ids("nosuch:extra").1, 2000);
         assert_eq!(ids("ap").2, ["user \"ap\" is not in /etc/passwd of the image (did you mean \"app\"?)"]);
         let message = resolve_owner("app", &Rootfs::default()).expect_err("no files").to_string();
-        assert!(message.contains("\"app\"") && message.contains("number"), "{message}");
+        assert!(message.contains("\"app\"") && message.contains("/etc/passwd"), "{message}");
         assert_eq!(resolve_owner("root:0", &Rootfs::default()).map(|owner| owner.uid).ok(), Some(0));
     }
 

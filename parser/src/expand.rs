@@ -175,15 +175,27 @@ impl<'a> Expander<'a> {
     }
 }
 
-/// Words the reason as the reference does (dockerfile.md §8.2.7).
+/// Words the reason as the reference does (dockerfile.md §8.2.7), but of a here-document with the lines that are meant.
 fn wrap(reason: &Reason, source: &[u8], span: Span) -> ExpandError {
-    let shown = cut_middle(&String::from_utf8_lossy(source), MAX_SHOWN);
+    let range = reason.range.start.min(source.len())..reason.range.end.min(source.len());
+    let lines = lines_around(source, &range);
+    let shown = cut_middle(&String::from_utf8_lossy(&source[lines]), MAX_SHOWN);
+    // The word stands in the text as it is, unless a line ends within it or tabs were stripped.
+    let is_exact = span.len() == source.len() && !range.is_empty();
+    let span = if is_exact { Span::new(span.start + range.start, span.start + range.end) } else { span };
     ExpandError {
         code: reason.code,
         message: format!("failed to process {shown:?}: {}", cut_middle(&reason.message, MAX_SHOWN)),
         help: reason.help.clone(),
         span,
     }
+}
+
+/// Gives the lines that a range lies in, the last line end left out.
+fn lines_around(source: &[u8], range: &std::ops::Range<usize>) -> std::ops::Range<usize> {
+    let start = source[..range.start].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let end = source[range.end..].iter().position(|byte| *byte == b'\n').map_or(source.len(), |at| range.end + at);
+    start..end
 }
 
 /// Bytes that were cut from text at ASCII characters are text.

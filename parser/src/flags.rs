@@ -132,8 +132,12 @@ impl<'a> FlagWords<'a> {
             return None;
         }
         let missing = || {
+            let help = match kind {
+                FlagKind::Bool => format!("write {flag} or {flag}=false"),
+                _ => format!("write {flag}=VALUE, without a blank"),
+            };
             Diagnostic::error(codes::MISSING_FLAG_VALUE, format!("missing a value on flag: {flag}"), span)
-                .with_help(format!("write {flag}=VALUE"))
+                .with_help(help)
         };
         let mut is_true = false;
         let value = match (kind, value) {
@@ -152,7 +156,10 @@ impl<'a> FlagWords<'a> {
             }
             (FlagKind::Bool, Some(value)) => {
                 let message = format!("expecting boolean value for flag {flag}, not: {value}");
-                let help = format!("write {flag} or {flag}=false");
+                let help = match value.contains('$') {
+                    true => format!("variables have no value here: write {flag} or {flag}=false"),
+                    false => format!("write {flag} or {flag}=false"),
+                };
                 keep(Diagnostic::error(codes::FLAG_NOT_BOOLEAN, message, span).with_help(help), out);
                 return None;
             }
@@ -169,6 +176,20 @@ impl<'a> FlagWords<'a> {
     }
 }
 
+/// Flags that people write at the wrong instruction, and whose they are.
+const OWNERS: &[(&str, &str)] = &[
+    ("from", "COPY"),
+    ("checksum", "ADD"),
+    ("keep-git-dir", "ADD"),
+    ("unpack", "ADD"),
+    ("platform", "FROM"),
+    ("mount", "RUN"),
+    ("network", "RUN"),
+    ("security", "RUN"),
+    ("chown", "COPY and ADD"),
+    ("chmod", "COPY and ADD"),
+];
+
 fn unknown_flag(flag: &str, name: &str, known: &[FlagSpec], span: Span) -> Diagnostic {
     let names = known.iter().map(|(name, _)| *name);
     let made = |hint: &str| Diagnostic::error(codes::UNKNOWN_FLAG, format!("unknown flag: {flag}{hint}"), span);
@@ -181,7 +202,11 @@ fn unknown_flag(flag: &str, name: &str, known: &[FlagSpec], span: Span) -> Diagn
     if list.is_empty() {
         return made("").with_help("this instruction takes no flags; put -- before an argument that begins with --");
     }
-    made("").with_help(format!("the flags here are {}", list.join(", ")))
+    let help = match OWNERS.iter().find(|(known, _)| *known == name) {
+        Some((_, owner)) => format!("{flag} is a flag of {owner}; the flags here are {}", list.join(", ")),
+        None => format!("the flags here are {}", list.join(", ")),
+    };
+    made("").with_help(help)
 }
 
 /// Reads one word up to unquoted whitespace; quotes are removed, an escape makes the next character literal.

@@ -127,7 +127,10 @@ pub(crate) fn read_statement(
     if let JsonArray::NotStrings(range) = scope.json {
         let span = line.span(range.start, range.end);
         let message = "when using JSON array syntax, arrays must be comprised of strings only";
-        scope.report(Diagnostic::error(codes::JSON_NOT_STRINGS, message, span).with_help("put the value in quotes"));
+        scope.report(
+            Diagnostic::error(codes::JSON_NOT_STRINGS, message, span)
+                .with_help("put the value in double quotes; an array cannot hold another"),
+        );
         return Statement::Other(unknown(line, head));
     }
     let kind = match keyword {
@@ -168,6 +171,9 @@ fn unknown_instruction(word: &str, span: Span) -> Diagnostic {
             let near = if word == word.to_lowercase() { near.to_lowercase() } else { near.to_owned() };
             made(&format!(" (did you mean {near}?)")).with_fix(span, near)
         }
+        None if ["<<<<<<<", "=======", ">>>>>>>"].contains(&word) => {
+            made("").with_help("git left this mark where it could not merge: keep one of the two versions")
+        }
         None => made("").with_help(
             "a line starts with a keyword; to continue the line before, end that with the escape character, or use a \
              here-document",
@@ -198,9 +204,9 @@ impl<'a> Scope<'a> {
     }
 
     /// Warns of flags that the reference drops without a word (dockerfile.md §4.3).
-    fn drop_flags(&mut self) {
+    fn drop_flags(&mut self, who: &str) {
         if let Some(span) = self.flags.span(self.line) {
-            let message = format!("{} takes no flags: they are ignored", self.name);
+            let message = format!("{who} takes no flags: they are ignored");
             self.report(Diagnostic::warning(codes::FLAGS_IGNORED, message, span).with_help("remove them"));
         }
     }

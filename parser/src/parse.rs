@@ -260,7 +260,8 @@ fn refuse(source: &[u8], options: &ParseOptions) -> Option<Diagnostic> {
         [0xff, 0xfe, ..] => "UTF-16 (little-endian)",
         [0xfe, 0xff, ..] => "UTF-16 (big-endian)",
         _ if source.len() > options.max_file => {
-            let message = format!("the Dockerfile has {} bytes, the limit is {}", source.len(), options.max_file);
+            let (size, limit) = (in_mib(source.len()), in_mib(options.max_file));
+            let message = format!("the Dockerfile has {size}, the limit is {limit}");
             let help = "move data into files of the build context";
             return Some(Diagnostic::error(codes::FILE_TOO_LARGE, message, Span::default()).with_help(help));
         }
@@ -271,12 +272,24 @@ fn refuse(source: &[u8], options: &ParseOptions) -> Option<Diagnostic> {
     Some(Diagnostic::error(codes::ENCODING, message, Span::default()).with_help(help))
 }
 
+/// A size as people read it: whole bytes below a MiB, above it with one digit after the point.
+fn in_mib(bytes: usize) -> String {
+    if bytes < 1 << 20 {
+        return format!("{bytes} bytes");
+    }
+    let tenths = bytes.saturating_mul(10) >> 20;
+    match tenths % 10 {
+        0 => format!("{} MiB", tenths / 10),
+        tenth => format!("{}.{tenth} MiB", tenths / 10),
+    }
+}
+
 fn check_lines(source: &SourceText, limit: usize, out: &mut Vec<Diagnostic>) {
     if source.text().len() <= limit {
         return;
     }
     for line in Lines::new(source).filter(|line| line.text.len() > limit) {
-        let message = format!("dockerfile line greater than max allowed size of {limit}");
+        let message = format!("dockerfile line greater than max allowed size of {}", in_mib(limit));
         let help = "break the line with the escape character, or move the data into a file";
         keep(Diagnostic::error(codes::LINE_TOO_LONG, message, Span::new(line.start, line.end())).with_help(help), out);
     }

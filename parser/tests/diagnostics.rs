@@ -82,7 +82,7 @@ fn open_heredocs_show_their_start() {
 fn numbers_in_json_are_pointed_at() {
     insta::assert_snapshot!(show("FROM scratch\nCMD [\"sleep\", 1]\n"), @r###"
     Error E0108 at 2:15 "1": when using JSON array syntax, arrays must be comprised of strings only
-      help: put the value in quotes
+      help: put the value in double quotes; an array cannot hold another
     "###);
 }
 
@@ -172,7 +172,7 @@ fn open_quotes_are_named() {
 fn required_variables_give_their_text() {
     insta::assert_snapshot!(expand(r#"${NEEDED:?set NEEDED}"#), @r###"
     Error E0402 at 1:1 "": failed to process "${NEEDED:?set NEEDED}": NEEDED: set NEEDED
-      help: give NEEDED a value with ARG or ENV before this line, or with --build-arg
+      help: give NEEDED a value with ARG or ENV before this line; an ARG without a value takes it from --build-arg NEEDED=VALUE
     "###);
 }
 

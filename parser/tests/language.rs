@@ -66,7 +66,7 @@ fn input_without_a_build_is_refused() {
     let options = ParseOptions { max_line: 10, max_file: 40, syntax: None };
     assert!(parse(&[b'x'; 41], &options).diagnostics[0].message.contains("limit"));
     let long = parse(b"FROM scratch AS abcdef\n", &options);
-    assert_eq!(long.diagnostics[0].message, "dockerfile line greater than max allowed size of 10");
+    assert_eq!(long.diagnostics[0].message, "dockerfile line greater than max allowed size of 10 bytes");
 }
 
 #[test]

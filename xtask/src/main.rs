@@ -26,6 +26,7 @@ const USAGE: &str = "usage: cargo xtask TASK
   check-layering   who depends on whom, and where platform code may stand
   conformance      the conformance cases alone; further arguments go to the runner
   bench            builders side by side; arguments go to bench/bench.py, as --builders strake,buildkit-runc --only W1
+  docs             write docs/reference/errors.md from the tables of codes
   windows          compile, lint and test for Windows under Wine
 ";
 
@@ -54,6 +55,7 @@ fn dispatch(task: &str, rest: &[String]) -> Result<bool> {
         "ci" => ci::run_all(),
         "bench" => bench::run(rest),
         "check-layering" => layering::check(),
+        "docs" => docs(),
         "windows" => windows::run(),
         "conformance" => Ok(conformance::run(rest)?.is_green()),
         "help" | "--help" | "-h" => {
@@ -62,4 +64,11 @@ fn dispatch(task: &str, rest: &[String]) -> Result<bool> {
         }
         other => bail!("no such task: {other:?}\n\n{USAGE}"),
     }
+}
+
+/// Writes the parts of docs/reference that are made from tables; the test that does so checks them in every other run.
+fn docs() -> Result<bool> {
+    let mut command =
+        run::cargo(["test", "--quiet", "-p", "strake-tests", "--test", "diagnostics", "reference_of_errors"]);
+    run::succeeds(command.env("STRAKE_WRITE_DOCS", "1"))
 }

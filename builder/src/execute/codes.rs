@@ -26,7 +26,8 @@ codes! {
         the stage.";
     ARCHIVE "E1107" "archive that cannot be unpacked" "An archive may not write or link to anything outside of the \
         destination, and must be whole. ADD --unpack=false copies it as a file.";
-    DOWNLOAD "E1108" "download that failed" "The address did not give the file.";
+    DOWNLOAD "E1108" "download that failed" "The address did not give the file, or the repository not the commit; or what came \
+        has another checksum than --checksum says.";
     WORKDIR "E1110" "working directory that cannot be made" "The path, or one above it, is a file.";
     WINDOWS_NAME "E1111" "name that Windows does not take" "Windows refuses some names and signs, and takes upper and \
         lower case for the same.";

@@ -123,7 +123,7 @@ impl<'a> Copy<'a> {
         // A bad pattern is an error whether a source needs it or not.
         spread::Filter::new(None, &op.exclude).map_err(|fault| fault.at(op.dest_span))?;
         let mut warnings = Vec::new();
-        let dress = Dress::new(input, &mut warnings).map_err(|fault| fault.at(op.dest_span))?;
+        let dress = Dress::new(input, &mut warnings).map_err(|fault| fault.at(op.owner_span))?;
         let base = (!op.link).then_some(input.base);
         Ok(Self {
             input,

@@ -180,8 +180,13 @@ pub(super) fn warn_unused(
         if known.contains(name.as_str()) || is_proxy || CONTROL.contains(&name.as_str()) {
             continue;
         }
-        let near = suggest(name, known.iter().copied()).map(|near| format!(" (did you mean {near}?)"));
-        let message = format!("build argument {name} was not used{}", near.unwrap_or_default());
-        lints.lint_file(Rule::UnusedBuildArg, message);
+        let near = suggest(name, known.iter().copied());
+        let hint = near.map(|near| format!(" (did you mean {near}?)")).unwrap_or_default();
+        let message = format!("build argument {name} was not used{hint}");
+        let help = match near {
+            Some(near) => format!("pass --build-arg {near}=VALUE, or declare ARG {name} in the stage that uses it"),
+            None => format!("declare ARG {name} in the stage that uses it, or leave --build-arg {name} out"),
+        };
+        lints.lint_file(Rule::UnusedBuildArg, message, help);
     }
 }

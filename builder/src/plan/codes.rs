@@ -38,7 +38,7 @@ codes! {
     CHECK "E1014" "check settings that cannot be read" "BUILDKIT_DOCKERFILE_CHECK reads like the check directive: \
         skip=RULE,RULE;experimental=RULE;error=true.";
     CHECKSUM "E1015" "checksum that cannot be checked" "ADD --checksum is for exactly one source, which is downloaded \
-        or cloned.";
+        (sha256: and 64 digits) or cloned (the beginning of the commit's id).";
     SOURCE "E1016" "source that the instruction does not take" "ADD takes addresses and git repositories; COPY takes \
         paths.";
     BLANK_NAME "E1017" "name that is blank" "The variables in the name gave no text.";
@@ -46,12 +46,12 @@ codes! {
         valid. It stands in the image's config; only its author can mend it.";
     MODE "E1019" "mode that cannot be read" "--chmod takes an octal number from 0 to 07777, or a text like u+rwX,go=r.";
     MOUNT "E1020" "mount that is not possible" "A mount needs a target below the root.";
-    COMMAND "E1021" "RUN without a command" "The JSON array of a RUN names the program first.";
     HEREDOC "E1022" "here-document that Windows cannot read" "cmd and PowerShell know no here-documents. Make the \
         whole command one here-document, or COPY a script.";
     IMAGE "E1023" "image that could not be resolved" "No registry, and not the store, gave the image for the platform.";
     LINT "E1024" "build check that failed" "The Dockerfile asks for warnings to fail the build (check=error=true).";
-    DEVICE "E1025" "device that cannot be given" "RUN --device needs a CDI device, which strake cannot give yet.";
+    DEVICE "E1025" "device that cannot be given" "RUN --device=NAME,required needs a device of the Container Device \
+        Interface; strake reads no such specifications. Without required the step runs without the device.";
     VOLUME "E1026" "volume without a path" "The variables in VOLUME gave no text.";
     NO_WINDOWS "W1027" "image of Windows without Windows" "FROM scratch brings none of the files and no registry, so \
         that no container of Windows starts from the image. It carries files: COPY --from reads them. For an image \

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use strake_layers::Digest;
 use strake_parser::chmod::ModeChange;
 use strake_parser::git_ref::GitRef;
 use strake_parser::{Add, Copy, CopySource, Expander, Heredoc, Instruction, Rule, Word};
@@ -45,7 +46,7 @@ impl Evaluator<'_, '_> {
             let chmod = this.flag(expander, copy.chmod.as_ref());
             let exclude = copy.exclude.iter().map(|word| this.word(expander, word)).collect::<Option<Vec<_>>>();
             let checksum = this.flag(expander, add.and_then(|add| add.checksum.as_ref()));
-            let is_good = is_good && this.check_checksum(add, &sources);
+            let is_good = is_good && this.check_checksum(add, checksum.as_ref().and_then(Option::as_deref), &sources);
             let (Some(dest), Some(chown), Some(chmod), Some(exclude), Some(checksum), true) =
                 (dest, chown, chmod, exclude, checksum, is_good)
             else {
@@ -59,6 +60,7 @@ impl Evaluator<'_, '_> {
                 sources,
                 dest,
                 dest_span: this.at(copy.dest.span),
+                owner_span: this.at(copy.chown.as_ref().unwrap_or(&copy.dest).span),
                 workdir: this.state.config.config.working_dir.clone(),
                 chown,
                 chmod: mode,
@@ -88,7 +90,8 @@ impl Evaluator<'_, '_> {
             Ok(mode) => Some(Some(mode)),
             Err(problem) => {
                 let span = word.map(|word| word.span).unwrap_or_default();
-                self.error(codes::MODE, problem.to_string(), span);
+                let help = "write octal digits from 0 to 7, as in --chmod=0755, or changes, as in --chmod=u+rwX,go=rX";
+                self.error_with_help(codes::MODE, problem.to_string(), span, help.to_owned());
                 None
             }
         }
@@ -111,18 +114,20 @@ impl Evaluator<'_, '_> {
         let text = self.word(expander, word)?;
         let kind = match GitRef::parse(&text) {
             Some(_) if !is_add => {
-                let help = "ADD clones git repositories".to_owned();
+                let help = "ADD clones git repositories: write ADD in place of COPY".to_owned();
                 self.error_with_help(codes::SOURCE, "source can't be a git ref for COPY".to_owned(), word.span, help);
                 return None;
             }
             Some(Ok(git)) => SourceKind::Git(git),
             Some(Err(problem)) => {
-                self.error(codes::SOURCE, problem.to_string(), word.span);
+                let help = "an address is REPOSITORY.git, then #REF:FOLDER or ?ref=, branch=, tag=, subdir=, checksum=, \
+                            keep-git-dir=, submodules=, each at most once";
+                self.error_with_help(codes::SOURCE, problem.to_string(), word.span, help.to_owned());
                 return None;
             }
             None if text.starts_with("http://") || text.starts_with("https://") => {
                 if !is_add {
-                    let help = "ADD downloads files".to_owned();
+                    let help = "ADD downloads files: write ADD in place of COPY".to_owned();
                     self.error_with_help(codes::SOURCE, "source can't be a URL for COPY".to_owned(), word.span, help);
                     return None;
                 }
@@ -131,7 +136,7 @@ impl Evaluator<'_, '_> {
             None => match paths::source(self.is_windows(), &text) {
                 Ok(path) => SourceKind::Path(path),
                 Err(problem) => {
-                    self.error(codes::PATH, problem, word.span);
+                    self.path_error(problem, word.span);
                     return None;
                 }
             },
@@ -160,7 +165,7 @@ impl Evaluator<'_, '_> {
         let made = match paths::destination(self.is_windows(), &text) {
             Ok(made) => made,
             Err(problem) => {
-                self.error(codes::PATH, problem, word.span);
+                self.path_error(problem, word.span);
                 return None;
             }
         };
@@ -168,14 +173,24 @@ impl Evaluator<'_, '_> {
         Some(made)
     }
 
-    fn check_checksum(&mut self, add: Option<&Add>, sources: &[Source]) -> bool {
-        let Some(word) = add.and_then(|add| add.checksum.as_ref()) else { return true };
-        let problem = match sources {
-            [Source { kind: SourceKind::Http(_) | SourceKind::Git(_), .. }] => return true,
-            [_] => "checksum requires HTTP(S) or Git sources",
-            _ => "checksum can't be specified for multiple sources",
+    fn check_checksum(&mut self, add: Option<&Add>, sum: Option<&str>, sources: &[Source]) -> bool {
+        let (Some(word), Some(sum)) = (add.and_then(|add| add.checksum.as_ref()), sum) else { return true };
+        let (problem, help) = match sources {
+            [Source { kind: SourceKind::Git(_), .. }] => return true,
+            [Source { kind: SourceKind::Http(_), .. }] => match sum.parse::<Digest>() {
+                Ok(_) => return true,
+                Err(error) => (format!("invalid checksum: {error}"), "the program sha256sum prints the digits"),
+            },
+            [_] => (
+                "checksum requires HTTP(S) or Git sources".to_owned(),
+                "remove the flag: files of the build context are told apart by their content anyway",
+            ),
+            _ => (
+                "checksum can't be specified for multiple sources".to_owned(),
+                "write one ADD for each source, with its own checksum",
+            ),
         };
-        self.error(codes::CHECKSUM, problem, word.span);
+        self.error_with_help(codes::CHECKSUM, problem, word.span, help.to_owned());
         false
     }
 
@@ -185,7 +200,8 @@ impl Evaluator<'_, '_> {
         if strake_parser::lint::is_ignored_source(rules, path) {
             let verb = if keyword == "ADD" { "Add" } else { "Copy" };
             let message = format!("Attempting to {verb} file {path:?} that is excluded by .dockerignore");
-            self.lint(Rule::CopyIgnoredFile, message, span);
+            let help = "take the file out of the ignore file: as it is, it is not there for the build";
+            self.lint(Rule::CopyIgnoredFile, message, span, help);
         }
     }
 }

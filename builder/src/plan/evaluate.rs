@@ -19,7 +19,7 @@ use super::lints::Lints;
 use super::options::PlanOptions;
 use super::reach::{Reach, base_key, from_key, reach, stage_platform};
 use super::stages::{Bound, Table};
-use super::{Plan, Planned, epoch};
+use super::{Plan, Planned, codes, epoch};
 
 /// Plans a build; see [`super::plan`].
 pub(super) fn plan(parsed: &Parsed, options: &PlanOptions, images: &KnownImages) -> Result<Plan, Vec<Diagnostic>> {
@@ -145,17 +145,19 @@ impl<'a> Builder<'a> {
             state,
             steps: Vec::new(),
             has_cmd: false,
-            place: Place { span: entry.stage.from_span, lines: entry.stage.lines, trigger: None },
+            place: Place { span: entry.stage.from_span, lines: entry.stage.lines, trigger: None, trigger_span: None },
             escape: self.table.dockerfile.directives.escape(),
         };
         for trigger in &self.reach.triggers[index] {
             evaluator.place.trigger = Some(trigger.text.clone());
+            evaluator.place.trigger_span = trigger.span;
             evaluator.instruction(&trigger.instruction);
         }
         evaluator.place.trigger = None;
         let instructions = if entry.replaced.is_some() { &[][..] } else { &entry.stage.instructions };
         for instruction in instructions {
-            evaluator.place = Place { span: instruction.span, lines: instruction.lines, trigger: None };
+            let (span, lines) = (instruction.span, instruction.lines);
+            evaluator.place = Place { span, lines, trigger: None, trigger_span: None };
             evaluator.lints.enter(instruction.check_overrides.as_ref());
             evaluator.instruction(instruction);
         }
@@ -233,7 +235,8 @@ fn start_from_image(
             found.to_string(),
             platform.to_string()
         );
-        lints.lint(Rule::InvalidBaseImagePlatform, message, span);
+        let help = "pass --platform, or name an image that has the platform of the build";
+        lints.lint(Rule::InvalidBaseImagePlatform, message, span, help);
         if !is_asked {
             platform = found;
         }
@@ -283,6 +286,8 @@ pub(super) struct Place {
     pub(super) lines: LineRange,
     /// The trigger's text.
     pub(super) trigger: Option<String>,
+    /// Where the trigger stands, when it is of a stage of this file.
+    pub(super) trigger_span: Option<Span>,
 }
 
 /// Works out one stage, instruction by instruction.
@@ -337,42 +342,48 @@ impl Evaluator<'_, '_> {
         if self.place.trigger.is_some() { self.place.span } else { span }
     }
 
-    /// Reports an error.
-    pub(super) fn error(&mut self, code: &'static str, message: impl Into<String>, span: Span) {
-        let span = self.at(span);
-        let message = self.in_trigger(message.into());
-        self.lints.push(Diagnostic::error(code, message, span));
-    }
-
     /// Reports an error with what to do.
     pub(super) fn error_with_help(&mut self, code: &'static str, message: String, span: Span, help: String) {
-        let span = self.at(span);
-        let message = self.in_trigger(message);
-        self.lints.push(Diagnostic::error(code, message, span).with_help(help));
+        self.pass(Diagnostic::error(code, message, span).with_help(help));
     }
 
     /// Reports the warning of a build check.
-    pub(super) fn lint(&mut self, rule: Rule, message: String, span: Span) {
+    pub(super) fn lint(&mut self, rule: Rule, message: String, span: Span, help: &str) {
         let span = self.at(span);
         let message = self.in_trigger(message);
-        self.lints.lint(rule, message, span);
+        self.lints.lint(rule, message, span, help);
     }
 
     /// Reports the warning of a build check with the edit that mends it.
-    pub(super) fn lint_with_fix(&mut self, rule: Rule, message: String, span: Span, fix: String) {
+    pub(super) fn lint_with_fix(&mut self, rule: Rule, message: String, span: Span, help: &str, fix: String) {
         if self.place.trigger.is_some() {
-            return self.lint(rule, message, span);
+            return self.lint(rule, message, span, help);
         }
-        self.lints.lint_with(Diagnostic::lint(rule, message, span).with_fix(span, fix));
+        self.lints.lint_with(Diagnostic::lint(rule, message, span).with_help(help).with_fix(span, fix));
     }
 
-    /// Passes on a diagnostic of the parser.
+    /// Reports a path that cannot be in an image.
+    pub(super) fn path_error(&mut self, problem: String, span: Span) {
+        let help = match self.escape {
+            Escape::Backslash if self.is_windows() => {
+                "a backslash is the escape character here: begin the file with # escape=`, or write paths with slashes"
+            }
+            _ => "name another path on the drive C:",
+        };
+        self.error_with_help(codes::PATH, problem, span, help.to_owned());
+    }
+
+    /// Passes on a problem; one in a trigger is shown at the FROM that fires it and, if that is in this file, where the
+    /// trigger stands.
     pub(super) fn pass(&mut self, mut found: Diagnostic) {
         if self.place.trigger.is_some() {
-            found.span = self.place.span;
+            let inner = std::mem::replace(&mut found.span, self.place.span);
             found.labels.clear();
             found.fix = None;
-            found.message = self.in_trigger(found.message);
+            match self.place.trigger_span {
+                Some(_) => found = found.with_label(inner, "in the ONBUILD trigger that this FROM fires"),
+                None => found.message = self.in_trigger(found.message),
+            }
         }
         self.lints.push(found);
     }
@@ -424,8 +435,29 @@ impl Evaluator<'_, '_> {
             let known = self.state.env.names().chain(self.state.arguments.iter().map(|(name, _)| name.as_str()));
             let near = suggest(name, known).map(|near| format!(" (did you mean ${near}?)"));
             let message = format!("Usage of undefined variable '${name}'{}", near.unwrap_or_default());
-            self.lint(Rule::UndefinedVar, message, span);
+            let help = self.unset_help(name, span);
+            self.lint(Rule::UndefinedVar, message, span, &help);
         }
+    }
+
+    /// Says why a name has no value here.
+    fn unset_help(&self, name: &str, span: Span) -> String {
+        let declares = |instruction: &Instruction| match &instruction.kind {
+            InstructionKind::Arg(items) => items.iter().any(|item| item.name.value == name),
+            InstructionKind::Env(pairs) => pairs.pairs.iter().any(|(key, _)| key.raw == name),
+            _ => false,
+        };
+        let stage = self.table.entries[self.index].stage;
+        if stage.instructions.iter().any(|other| other.span.start >= span.end && declares(other)) {
+            return format!("{name} gets its value below this line: move its ARG or ENV up");
+        }
+        if self.table.globals.is_declared(name) {
+            return format!("what is declared above the first FROM counts in FROM only: add ARG {name} to this stage");
+        }
+        if self.table.dockerfile.stages.iter().flat_map(|other| &other.instructions).any(declares) {
+            return format!("{name} is set in another stage only: add ARG {name} or ENV {name} to this one");
+        }
+        format!("it counts as empty; declare it with ARG {name} or ENV {name}=VALUE above this line")
     }
 
     /// Changes the environment.
@@ -454,7 +486,7 @@ impl Evaluator<'_, '_> {
         // WORKDIR is not forced, as in the reference (dockerfile.md §21.1).
         let no_cache = (options.no_cache || is_filtered) && !matches!(op, Op::Workdir(_));
         let title = if self.place.trigger.is_some() { format!("ONBUILD {title}") } else { title };
-        let Place { span, lines, trigger } = self.place.clone();
+        let Place { span, lines, trigger, .. } = self.place.clone();
         self.steps.push(Step { op, title, span, lines, trigger, history, no_cache });
     }
 

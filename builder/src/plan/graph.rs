@@ -170,6 +170,8 @@ pub struct CopyOp {
     pub dest: String,
     /// Where the destination is written.
     pub dest_span: Span,
+    /// Where `--chown` is written; the destination where it is not.
+    pub owner_span: Span,
     /// The working directory, absolute, in the spelling of the image config.
     pub workdir: String,
     /// `--chown`, expanded.

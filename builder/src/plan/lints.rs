@@ -47,7 +47,8 @@ impl Lints {
         }
         if let Some(problem) = problem {
             let message = format!("build argument BUILDKIT_DOCKERFILE_CHECK: {problem}");
-            made.push(Diagnostic::error(codes::CHECK, message, Span::default()));
+            let help = "the options are skip=RULES|all, experimental=RULES|all and error=true|false, joined by ;";
+            made.push(Diagnostic::error(codes::CHECK, message, Span::default()).with_help(help));
         }
         made
     }
@@ -102,8 +103,8 @@ impl Lints {
     }
 
     /// Adds the warning of a build check, if it is wanted here.
-    pub(super) fn lint(&mut self, rule: Rule, message: impl Into<String>, span: Span) {
-        self.lint_with(Diagnostic::lint(rule, message, span));
+    pub(super) fn lint(&mut self, rule: Rule, message: impl Into<String>, span: Span, help: &str) {
+        self.lint_with(Diagnostic::lint(rule, message, span).with_help(help));
     }
 
     /// Adds the finding of a build check, if it is wanted here.
@@ -114,9 +115,9 @@ impl Lints {
     }
 
     /// Adds the warning of a build check that belongs to no line.
-    pub(super) fn lint_file(&mut self, rule: Rule, message: impl Into<String>) {
+    pub(super) fn lint_file(&mut self, rule: Rule, message: impl Into<String>, help: impl Into<String>) {
         if self.settings.enables(rule) {
-            self.push(Diagnostic::lint(rule, message, Span::default()));
+            self.push(Diagnostic::lint(rule, message, Span::default()).with_help(help));
         }
     }
 
@@ -146,8 +147,8 @@ impl Lints {
         rules.dedup();
         let message = format!("lint violation found for rules: {}", rules.join(", "));
         let mut error = Diagnostic::error(codes::LINT, message, first.span)
-            .with_help("mend the warnings, or leave rules out with # check=skip=RULE");
-        for found in broken.iter().skip(1) {
+            .with_help("mend them, or leave rules out with # check=skip=RULE; error=true makes them errors");
+        for found in &broken {
             error = error.with_label(found.span, found.message.clone());
         }
         self.push(error);

@@ -17,6 +17,8 @@ pub(super) struct Trigger {
     pub(super) text: String,
     /// What it says.
     pub(super) instruction: Instruction,
+    /// Where it stands, when it is of a stage of this file.
+    pub(super) span: Option<Span>,
 }
 
 /// A place where a stage reads from something else than the build context.
@@ -139,7 +141,8 @@ fn fired(table: &Table<'_>, index: usize, images: &KnownImages, lints: &mut Lint
             let instructions = table.entries[*base].stage.instructions.iter();
             let own = instructions.filter_map(|instruction| match &instruction.kind {
                 InstructionKind::Onbuild(onbuild) => {
-                    Some(Trigger { text: onbuild.trigger.clone(), instruction: (*onbuild.instruction).clone() })
+                    let inner = (*onbuild.instruction).clone();
+                    Some(Trigger { text: onbuild.trigger.clone(), span: Some(inner.span), instruction: inner })
                 }
                 _ => None,
             });
@@ -160,7 +163,8 @@ fn read_trigger(table: &Table<'_>, index: usize, text: &str, lints: &mut Lints) 
     let span = entry.stage.from_span;
     let fail = |problem: &str| {
         let message = format!("ONBUILD trigger {text:?} of {} cannot be used: {problem}", entry.base_name);
-        Diagnostic::error(codes::TRIGGER, message, span)
+        let help = "the trigger is in the config of the image: use another version of it, or build it anew without it";
+        Diagnostic::error(codes::TRIGGER, message, span).with_help(help)
     };
     if let Some(problem) = parsed.diagnostics.iter().find(|found| found.is_error()) {
         lints.push(fail(&problem.message));
@@ -178,7 +182,7 @@ fn read_trigger(table: &Table<'_>, index: usize, text: &str, lints: &mut Lints) 
             lints.push(fail(&format!("{} isn't allowed as an ONBUILD trigger", instruction.keyword.value)));
             None
         }
-        _ => Some(Trigger { text: text.to_owned(), instruction }),
+        _ => Some(Trigger { text: text.to_owned(), instruction, span: None }),
     }
 }
 
@@ -228,7 +232,7 @@ fn uses_of(
                 let Some(word) = mount.from() else { continue };
                 let target = ["target", "dst", "destination"].iter().find_map(|key| mount.option(key));
                 let target = target.map(|word| word.raw.clone()).unwrap_or_default();
-                bind(word, mount.span, UseKind::Mount { target });
+                bind(word, word.span, UseKind::Mount { target });
             }
         }
         _ => {}
@@ -248,7 +252,7 @@ fn forward(table: &Table<'_>, index: usize, found: &Use) -> Diagnostic {
             format!("cannot copy from stage {:?}, it needs to be defined before current stage {current:?}", found.name)
         }
     };
-    let mut error = Diagnostic::error(codes::FORWARD, message, found.span).with_help("move that stage up");
+    let mut error = Diagnostic::error(codes::FORWARD, message, found.span).with_help("move that stage above this one");
     if let Bound::Stage(other) = found.bound
         && let Some(entry) = table.entries.get(other)
     {
@@ -287,7 +291,11 @@ fn find_cycles(table: &Table<'_>, uses: &[Vec<Use>], lints: &mut Lints) -> BTree
             let name = table.entries[other].display();
             let message = format!("circular dependency detected on stage: {name}");
             let mut error = Diagnostic::error(codes::CYCLE, message, found.span);
-            for (step, at) in cycle.iter().zip(&stages).filter(|(step, _)| step.span != found.span) {
+            error = error.with_help(match stages.len() {
+                1 => "a stage cannot read its own result: name another stage, or an image",
+                _ => "move what both need into a stage of its own, above them",
+            });
+            for (step, at) in cycle.iter().zip(&stages) {
                 let label = format!("stage {} needs {}", table.entries[*at].display(), step.name);
                 error = error.with_label(step.span, label);
             }

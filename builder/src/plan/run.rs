@@ -52,11 +52,6 @@ impl Evaluator<'_, '_> {
 
     fn command(&mut self, run: &Run) -> Option<Command> {
         let text = match &run.command {
-            Form::Exec(words) if words.is_empty() => {
-                let help = "name the program first, as in RUN [\"make\", \"all\"]".to_owned();
-                self.error_with_help(codes::COMMAND, "RUN has an empty JSON array".to_owned(), self.place.span, help);
-                return None;
-            }
             Form::Exec(words) => {
                 let argv = words.iter().map(|word| word.value.clone()).collect();
                 return Some(Command { argv, script: None, first_line: None });
@@ -162,7 +157,8 @@ impl Evaluator<'_, '_> {
             *agents += 1;
         }
         if is_windows && matches!(spec, MountSpec::Tmpfs(_)) {
-            self.error(codes::MOUNT, "Windows has no tmpfs mounts", span);
+            let help = "use type=cache, or a folder that the same RUN deletes".to_owned();
+            self.error_with_help(codes::MOUNT, "Windows has no tmpfs mounts".to_owned(), span, help);
             return None;
         }
         let target = match &mut spec {
@@ -176,8 +172,12 @@ impl Evaluator<'_, '_> {
         let current = &self.state.config.config.working_dir;
         match paths::absolute(is_windows, current, target) {
             Ok(path) if path == "/" => {
-                let message = format!("invalid mount target {target:?}");
-                self.error_with_help(codes::MOUNT, message, span, "mount below the root".to_owned());
+                let message = format!("invalid mount target {target:?}: the mount would cover the root");
+                let help = match target.as_str() {
+                    "." => "say where it appears, as in target=/src; without a target it is the working directory",
+                    _ => "give it a target below the root, as in target=/src",
+                };
+                self.error_with_help(codes::MOUNT, message, span, help.to_owned());
                 None
             }
             Ok(path) => {
@@ -185,7 +185,7 @@ impl Evaluator<'_, '_> {
                 Some(spec)
             }
             Err(problem) => {
-                self.error(codes::PATH, problem, span);
+                self.path_error(problem, span);
                 None
             }
         }
@@ -207,12 +207,13 @@ impl Evaluator<'_, '_> {
         if let Some(security) = run.security.as_ref().filter(|security| security.value == Security::Insecure) {
             need(self, Entitlement::SecurityInsecure, "security.insecure", security.span);
         }
-        for device in &run.devices {
+        for device in run.devices.iter().filter(|device| !device.is_required) {
             need(self, Entitlement::Device, "device", device.span);
         }
         for device in run.devices.iter().filter(|device| device.is_required) {
-            let message = format!("device {} cannot be given: strake knows no CDI devices yet", device.name);
-            self.error(codes::DEVICE, message, device.span);
+            let message = format!("device {} cannot be given: strake reads no CDI specifications", device.name);
+            let help = "remove the flag; where the step only uses the device if there is one, leave out required";
+            self.error_with_help(codes::DEVICE, message, device.span, help.to_owned());
             is_allowed = false;
         }
         is_allowed

@@ -73,7 +73,9 @@ impl Evaluator<'_, '_> {
                     continue;
                 };
                 if key.is_empty() {
-                    this.error(codes::BLANK_NAME, format!("{keyword} names can not be blank"), name.span);
+                    let help = format!("give {} a value with ARG or ENV above this line", name.raw);
+                    let message = format!("{keyword} names can not be blank");
+                    this.error_with_help(codes::BLANK_NAME, message, name.span, help);
                     is_good = false;
                 }
                 values.push((key, value));
@@ -109,7 +111,12 @@ impl Evaluator<'_, '_> {
                             all.extend(found.ports);
                         }
                         Err(problem) => {
-                            this.error(codes::PORT, problem, word.span);
+                            let help = if port.contains(',') {
+                                "separate ports by blanks, as in EXPOSE 80 443"
+                            } else {
+                                "write PORT, PORT/udp, PORT/sctp or FIRST-LAST; ports are numbers up to 65535"
+                            };
+                            this.error_with_help(codes::PORT, problem, word.span, help.to_owned());
                             is_good = false;
                         }
                     }
@@ -124,18 +131,19 @@ impl Evaluator<'_, '_> {
     fn lint_port(&mut self, port: &str, found: &ports::Ports, word: &Word) {
         // A word with variables or quotes is left to people.
         let fix = (word.raw == port).then(|| found.plain.clone());
-        let mut lint = |rule, message| match &fix {
-            Some(fix) => self.lint_with_fix(rule, message, word.span, fix.clone()),
-            None => self.lint(rule, message, word.span),
+        let mut lint = |rule, message, help: &str| match &fix {
+            Some(fix) => self.lint_with_fix(rule, message, word.span, help, fix.clone()),
+            None => self.lint(rule, message, word.span, help),
         };
         if found.has_upper_case {
             let message = format!("Defined protocol '{port}' in EXPOSE instruction should be lowercase");
-            lint(Rule::ExposeProtoCasing, message);
+            lint(Rule::ExposeProtoCasing, message, &format!("write {}", port.to_lowercase()));
         }
         if found.has_host_part {
             let message =
                 format!("EXPOSE instruction should not define an IP address or host-port mapping, found '{port}'");
-            lint(Rule::ExposeInvalidFormat, message);
+            let help = "name the container's port alone; docker run -p maps it to one of the host";
+            lint(Rule::ExposeInvalidFormat, message, help);
         }
     }
 
@@ -148,11 +156,12 @@ impl Evaluator<'_, '_> {
                 let value = this.word(expander, word)?;
                 if value.trim().is_empty() {
                     let message = "VOLUME specified can not be an empty string";
-                    this.error(codes::VOLUME, message, word.span);
+                    let help = format!("give the variable in {} a value with ARG or ENV above this line", word.raw);
+                    this.error_with_help(codes::VOLUME, message.to_owned(), word.span, help);
                     return None;
                 }
                 if let Err(problem) = paths::check_volume(is_windows, &value) {
-                    this.error(codes::PATH, problem, word.span);
+                    this.path_error(problem, word.span);
                     return None;
                 }
                 values.push(value);
@@ -256,7 +265,8 @@ impl Evaluator<'_, '_> {
             let names: Vec<_> = ports::signal_names().collect();
             let near = suggest(&signal.to_uppercase(), names.iter().map(String::as_str));
             let hint = near.map(|near| format!(" (did you mean {near}?)")).unwrap_or_default();
-            self.error(codes::SIGNAL, format!("invalid signal: {signal}{hint}"), word.span);
+            let help = "write one signal: a name such as SIGTERM, or a number from 1".to_owned();
+            self.error_with_help(codes::SIGNAL, format!("invalid signal: {signal}{hint}"), word.span, help);
             return None;
         }
         self.commit(format!("STOPSIGNAL {signal}"), false);
@@ -279,14 +289,15 @@ impl Evaluator<'_, '_> {
             || (is_windows && (path.starts_with('\\') || path.get(1..3).is_some_and(|rest| rest.starts_with(":"))));
         if !std::mem::replace(&mut self.state.has_workdir, true) && !is_absolute {
             let message = format!("Relative workdir {path:?} can have unexpected results if the base image changes");
-            self.lint(Rule::WorkdirRelativePath, message, self.place.span);
+            let help = "write a path that begins with a slash, or set an absolute WORKDIR before";
+            self.lint(Rule::WorkdirRelativePath, message, self.place.span, help);
         }
         let current = &self.state.config.config.working_dir;
         let made = paths::directory(is_windows, current, &path);
         let made = match made {
             Ok(made) => made,
             Err(problem) => {
-                self.error(codes::PATH, problem, word.span);
+                self.path_error(problem, word.span);
                 return None;
             }
         };

@@ -35,6 +35,14 @@ const COMMON_IMAGES: &[&str] = &[
     "ubuntu",
 ];
 
+/// What to do about names that no ARG above the first FROM declares; none where there are none.
+fn undeclared_help(names: &[String]) -> Option<String> {
+    let first = names.first()?;
+    Some(format!(
+        "{first} has no value here: only ARG instructions above the first FROM count in FROM; put ARG {first}=VALUE there"
+    ))
+}
+
 /// What a name is bound to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Bound {
@@ -102,6 +110,10 @@ impl<'a> Table<'a> {
     }
 
     fn base_name(&self, stage: &Stage, lints: &mut Lints) -> Option<String> {
+        if stage.base.raw.is_empty() {
+            // The parser has reported a FROM without arguments.
+            return None;
+        }
         let expanded = match self.globals.expand(self.dockerfile, &stage.base) {
             Ok(expanded) => expanded,
             Err(error) => {
@@ -115,14 +127,16 @@ impl<'a> Table<'a> {
             if by_default.is_none_or(|text| text.is_empty() || Reference::parse(&text).is_err()) {
                 let message =
                     format!("Default value for ARG {} results in empty or invalid base image name", stage.base.raw);
-                lints.lint(Rule::InvalidDefaultArgInFrom, message, stage.base.span);
+                let help = "give each ARG in it a default with which the image name is whole";
+                lints.lint(Rule::InvalidDefaultArgInFrom, message, stage.base.span, help);
             }
         }
         if expanded.text.is_empty() {
             let message = format!("base name ({}) should not be blank", stage.base.raw);
-            let error = Diagnostic::error(codes::BASE_BLANK, message, stage.base.span)
-                .with_help("give the ARG above the first FROM a default, or pass it with --build-arg");
-            lints.push(error);
+            let help = undeclared_help(&expanded.undeclared).unwrap_or_else(|| {
+                "give the ARG above the first FROM a default, or pass it with --build-arg".to_owned()
+            });
+            lints.push(Diagnostic::error(codes::BASE_BLANK, message, stage.base.span).with_help(help));
             return None;
         }
         Some(expanded.text)
@@ -132,7 +146,8 @@ impl<'a> Table<'a> {
         for name in names {
             let near = suggest(name, self.globals.names()).map(|near| format!(" (did you mean {near}?)"));
             let message = format!("FROM argument '{name}' is not declared{}", near.unwrap_or_default());
-            lints.lint(Rule::UndefinedArgInFrom, message, span);
+            let help = format!("put ARG {name}=VALUE above the first FROM: only these count in FROM");
+            lints.lint(Rule::UndefinedArgInFrom, message, span, &help);
         }
     }
 
@@ -152,7 +167,10 @@ impl<'a> Table<'a> {
             Ok(reference) => Some(Bound::Image(ImageSource::Registry(reference))),
             Err(error) => {
                 let message = format!("failed to parse stage name: {error}");
-                lints.push(Diagnostic::error(codes::REFERENCE, message, stage.base.span));
+                let mut error = Diagnostic::error(codes::REFERENCE, message, stage.base.span);
+                let undeclared = self.globals.expand(self.dockerfile, &stage.base).map(|expanded| expanded.undeclared);
+                error.help = undeclared_help(&undeclared.unwrap_or_default());
+                lints.push(error);
                 None
             }
         }
@@ -174,7 +192,12 @@ impl<'a> Table<'a> {
                 let Some(found) = found else {
                     let message =
                         format!("the build context {} names the stage {target:?}, which is not defined", context.name);
-                    lints.push(Diagnostic::error(codes::TARGET, message, span));
+                    let names: Vec<_> = self.dockerfile.stages.iter().filter_map(Stage::key).collect();
+                    let help = match names.is_empty() {
+                        true => "no stage of this file has a name".to_owned(),
+                        false => format!("the stages are {}", names.join(", ")),
+                    };
+                    lints.push(Diagnostic::error(codes::TARGET, message, span).with_help(help));
                     return None;
                 };
                 Bound::Stage(found)
@@ -196,7 +219,8 @@ impl<'a> Table<'a> {
                 "Setting platform to predefined {} in FROM is redundant as this is the default behavior",
                 word.raw
             );
-            let mut found = Diagnostic::lint(Rule::RedundantTargetPlatform, message, stage.from_span);
+            let mut found = Diagnostic::lint(Rule::RedundantTargetPlatform, message, stage.from_span)
+                .with_help("leave --platform out");
             if let Some(flag) = flag_with_blanks(self.dockerfile, word) {
                 found = found.with_fix(flag, "");
             }
@@ -215,7 +239,8 @@ impl<'a> Table<'a> {
             Ok(platform) => Some(platform),
             Err(error) => {
                 let message = format!("failed to parse platform {}: {error}", expanded.text);
-                lints.push(Diagnostic::error(codes::PLATFORM, message, word.span));
+                let help = "write OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, as in linux/arm64 or linux/arm/v7";
+                lints.push(Diagnostic::error(codes::PLATFORM, message, word.span).with_help(help));
                 None
             }
         }
@@ -282,7 +307,8 @@ impl<'a> Table<'a> {
         }
         if expanded.text.is_empty() {
             let message = format!("--from ({}) should not be blank", word.raw);
-            return Err(Diagnostic::error(codes::BASE_BLANK, message, span));
+            let help = "give the ARG above the first FROM a default, or pass it with --build-arg";
+            return Err(Diagnostic::error(codes::BASE_BLANK, message, span).with_help(help));
         }
         Ok(std::mem::take(&mut expanded.text))
     }

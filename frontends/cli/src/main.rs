@@ -8,7 +8,6 @@ mod exit;
 mod fields;
 mod output_spec;
 mod progress;
-mod render;
 mod request;
 mod settings;
 mod store_commands;
@@ -20,6 +19,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use args::{Cli, Command, DebugCommand};
+use strake_cli::render;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -68,7 +68,7 @@ fn explain(code: &str) -> anyhow::Result<ExitCode> {
             "there is no code {code:?}: codes look like E0101 and stand in brackets behind error and warning"
         );
     };
-    say(&format!("{}: {}\n\n{}", page.code, page.title, page.text));
+    say(&render::page(&page));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,15 +1,15 @@
 //! Errors and findings as text, with the source excerpt.
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 use strake::{Error, ErrorKind, Finding, Severity};
 
-use crate::progress::harmless;
+use crate::harmless::harmless;
 
 /// Longer lines of an error are cut in the middle (edges.md 15).
 const LONGEST_LINE: usize = 4096;
 
 /// A finding as rustc would show it: code, message, place, excerpt, help.
-pub(crate) fn finding(finding: &Finding, colour: bool) -> String {
+pub fn finding(finding: &Finding, colour: bool) -> String {
     let found = &finding.diagnostic;
     let level = match found.severity {
         Severity::Error => Level::ERROR,
@@ -18,13 +18,22 @@ pub(crate) fn finding(finding: &Finding, colour: bool) -> String {
     };
     let message = shortened(&found.message);
     let text = finding.source.text();
+    let code = found.rule.map_or_else(|| found.code.to_owned(), |rule| format!("{} {}", found.code, rule.name()));
+    let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+    if found.span.is_empty() && (found.span.start == 0 || found.span.start >= text.trim_end().len()) {
+        // The command line or the file as a whole: no line of it is wrong.
+        let mut group = level.primary_title(&message).id(&code).element(Origin::path(&*finding.file));
+        if let Some(help) = &found.help {
+            group = group.element(Level::HELP.message(help));
+        }
+        return renderer.render(&[group]) + "\n";
+    }
     let mut snippet = Snippet::source(text).path(&*finding.file).fold(true);
     let clamp = |span: strake::Span| span.start.min(text.len())..span.end.clamp(span.start, text.len());
     snippet = snippet.annotation(AnnotationKind::Primary.span(clamp(found.span)));
     for label in &found.labels {
         snippet = snippet.annotation(AnnotationKind::Context.span(clamp(label.span)).label(label.message.as_str()));
     }
-    let code = found.rule.map_or_else(|| found.code.to_owned(), |rule| format!("{} {}", found.code, rule.name()));
     let mut group = level.primary_title(&message).id(&code).element(snippet);
     let (line, _) = finding.source.line_col(found.span.start);
     let begins = format!("the instruction begins at {}:{}", finding.file, finding.line);
@@ -34,14 +43,13 @@ pub(crate) fn finding(finding: &Finding, colour: bool) -> String {
     if let Some(help) = &found.help {
         group = group.element(Level::HELP.message(help));
     }
-    let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
     let mut out = renderer.render(&[group]);
     out.push('\n');
     out
 }
 
 /// Everything about an error: findings with excerpts, the log's end of a failed RUN, causes, help.
-pub(crate) fn error(error: &Error, colour: bool) -> String {
+pub fn error(error: &Error, colour: bool) -> String {
     match error {
         Error::Dockerfile(findings) => {
             findings.iter().filter(|one| one.diagnostic.is_error()).map(|one| finding(one, colour)).collect()
@@ -91,6 +99,23 @@ fn other_error(error: &Error) -> String {
     }
     lines.push(String::new());
     lines.join("\n")
+}
+
+/// The page about a code: what it means, and an example with its remedy.
+pub fn page(page: &strake::Explanation) -> String {
+    let mut out = format!("{}: {}\n\n{}\n", page.code, page.title, page.text);
+    if let Some(example) = &page.example {
+        for (title, text) in [("Wrong:", example.wrong), ("Right:", example.right)] {
+            out.extend(["\n", title, "\n\n"]);
+            for line in text.lines() {
+                out.push_str(if line.is_empty() { "" } else { "    " });
+                out.push_str(line);
+                out.push('\n');
+            }
+        }
+    }
+    out.pop();
+    out
 }
 
 /// Cuts a long line in the middle.

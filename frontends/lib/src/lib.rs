@@ -32,7 +32,7 @@ mod engine;
 mod explain;
 
 pub use engine::{Build, Engine};
-pub use explain::{Explanation, explain};
+pub use explain::{Example, Explanation, explain, explanations};
 pub use strake_builder::events::{Event, EventSink, Outcome, SCHEMA_VERSION, StepId, Stream};
 pub use strake_builder::plan::{
     Outline, OutlineEdge, OutlineEdgeKind, OutlineInstruction, OutlineSource, OutlineStage, outline,

@@ -27,18 +27,21 @@ pub(super) struct Reason {
     pub(super) code: &'static str,
     pub(super) message: String,
     pub(super) help: Option<String>,
+    /// Where in the input it is: from the outermost quote or dollar sign to what was read last.
+    pub(super) range: std::ops::Range<usize>,
 }
 
 impl Reason {
     fn new(message: impl Into<String>, help: &str) -> Self {
-        Self { code: codes::EXPANSION, message: message.into(), help: Some(help.to_owned()) }
+        Self { code: codes::EXPANSION, message: message.into(), help: Some(help.to_owned()), range: 0..0 }
     }
 
     pub(super) fn too_large(what: &str, limit: usize) -> Self {
         Self {
             code: codes::EXPANSION_TOO_LARGE,
-            message: format!("the expanded text of {what} is larger than {limit} bytes"),
+            message: format!("the expanded text of {what} is larger than {} MiB", limit >> 20),
             help: Some("keep large values in files; variables that hold each other twice grow quickly".to_owned()),
+            range: 0..0,
         }
     }
 }
@@ -61,6 +64,8 @@ pub(super) struct Lexer<'a> {
     names: NameSet,
     has_odd_replacement: bool,
     depth: usize,
+    /// Where the outermost quote or dollar sign begins that is being read.
+    token: usize,
 }
 
 /// Collects text, and words where they are wanted.
@@ -121,12 +126,25 @@ impl WordSink {
 
 impl<'a> Lexer<'a> {
     pub(super) fn new(input: &'a [u8], escape: u8, style: Style, lookup: &'a dyn Fn(&str) -> Option<String>) -> Self {
-        Self { input, at: 0, escape, style, lookup, names: NameSet::default(), has_odd_replacement: false, depth: 0 }
+        Self {
+            input,
+            at: 0,
+            escape,
+            style,
+            lookup,
+            names: NameSet::default(),
+            has_odd_replacement: false,
+            depth: 0,
+            token: 0,
+        }
     }
 
     pub(super) fn run(mut self) -> Result<Lexed, Reason> {
         let mut sink = Sink { words: (self.style == Style::Words).then(WordSink::default), ..Sink::default() };
-        self.read_until(None, false, &mut sink)?;
+        if let Err(mut reason) = self.read_until(None, false, &mut sink) {
+            reason.range = self.token..self.at.max(self.token);
+            return Err(reason);
+        }
         let mut words = sink.words.unwrap_or_default();
         words.finish();
         Ok(Lexed {
@@ -155,6 +173,9 @@ impl<'a> Lexer<'a> {
             if Some(byte) == stop {
                 self.at += 1;
                 return Ok(());
+            }
+            if stop.is_none() {
+                self.token = self.at;
             }
             match byte {
                 b'\'' if self.style != Style::Heredoc => self.read_single_quoted(sink)?,
@@ -346,7 +367,11 @@ impl<'a> Lexer<'a> {
                 Err(Reason {
                     code: codes::EXPANSION_REQUIRED,
                     message: format!("{name}: {what}"),
-                    help: Some(format!("give {name} a value with ARG or ENV before this line, or with --build-arg")),
+                    help: Some(format!(
+                        "give {name} a value with ARG or ENV before this line; an ARG without a value takes it from \
+                         --build-arg {name}=VALUE"
+                    )),
+                    range: 0..0,
                 })
             }
             _ => Ok(value),

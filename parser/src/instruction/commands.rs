@@ -155,7 +155,7 @@ impl Scope<'_> {
         }
         let word = self.text()[kind.clone()].to_uppercase();
         if word == "NONE" {
-            self.drop_flags();
+            self.drop_flags("HEALTHCHECK NONE");
             if let Some(rest) = rest {
                 let span = self.line.span(rest.start, rest.end);
                 let message = "HEALTHCHECK NONE takes no arguments";
@@ -261,6 +261,9 @@ fn read_device(flag: &Flag) -> Result<Device, Diagnostic> {
                 return Err(fail(format!("unexpected key '{key}' in '{field}'{hint}")));
             }
         }
+    }
+    if name.is_empty() {
+        return Err(fail(format!("{:?} names no device", flag.value.raw)));
     }
     Ok(Device { name, is_required, span: flag.value.span })
 }

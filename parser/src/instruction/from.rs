@@ -53,7 +53,10 @@ impl Scope<'_> {
             "invalid name for build stage: {:?}, name can't start with a number or contain symbols",
             name.value
         );
-        let help = "a name is a letter, then letters, digits, '-', '_' and '.'";
+        let help = match name.value.contains('$') {
+            true => "stage names take no variables: write the name itself",
+            false => "a name is a letter, then letters, digits, '-', '_' and '.'",
+        };
         self.report(Diagnostic::error(codes::STAGE_NAME, message, name.span).with_help(help));
     }
 }

@@ -11,7 +11,7 @@ use crate::words::{split_blanks, split_once_blank, split_quoted};
 
 impl Scope<'_> {
     pub(super) fn read_arg(&mut self) -> Option<InstructionKind> {
-        self.drop_flags();
+        self.drop_flags(self.name);
         let words = split_quoted(self.text(), self.arguments.clone(), self.escape);
         if words.is_empty() {
             self.missing_arguments("at least one argument", "write ARG NAME or ARG NAME=DEFAULT");
@@ -112,7 +112,7 @@ impl Scope<'_> {
     }
 
     pub(super) fn read_stopsignal(&mut self) -> Option<InstructionKind> {
-        self.drop_flags();
+        self.drop_flags(self.name);
         self.read_rest().map(InstructionKind::Stopsignal)
     }
 
@@ -128,7 +128,7 @@ impl Scope<'_> {
                 "USER" => "write USER NAME or USER UID:GID",
                 "WORKDIR" => "write WORKDIR /PATH",
                 "STOPSIGNAL" => "write STOPSIGNAL SIGTERM, or another signal",
-                _ => "write the value after the keyword",
+                _ => "write MAINTAINER NAME, or better LABEL org.opencontainers.image.authors=\"NAME\"",
             };
             self.missing_arguments("exactly one argument", help);
             return None;

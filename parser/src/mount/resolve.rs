@@ -144,10 +144,20 @@ impl Fields {
             }
             _ => {
                 let message = format!("invalid field '{}' must be a key=value pair", option.field);
-                let near = suggest(key, KEYS.iter().copied());
-                let help = match near {
-                    Some(near) => format!("did you mean {near}?"),
-                    None => format!("write {}=VALUE", option.field),
+                let help = if option.field.is_empty() {
+                    "write the fields without blanks, and no comma at the end".to_owned()
+                } else if option.field.contains(char::is_whitespace) {
+                    "a quote in the flag is not closed, so that the command counts as a part of it".to_owned()
+                } else if option.field.starts_with(['/', '.']) {
+                    format!(
+                        "write target={} for the place where it appears, or source=… for what appears",
+                        option.field
+                    )
+                } else {
+                    match suggest(key, KEYS.iter().copied()).filter(|near| *near != key) {
+                        Some(near) => format!("did you mean {near}=VALUE?"),
+                        None => format!("write {}=VALUE", option.field),
+                    }
                 };
                 return Err(Diagnostic::error(codes::MOUNT_FIELD, message, option.key.span).with_help(help));
             }

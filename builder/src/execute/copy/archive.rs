@@ -303,7 +303,9 @@ fn broken(name: &str, error: strake_layers::Error) -> Fault {
     match error {
         Error::Cancelled => Fault::Other(error.into()),
         error if error.kind() == ErrorKind::User => {
-            Fault::new(codes::ARCHIVE, format!("cannot unpack {name}: {error}"))
+            let problem = error.to_string();
+            let problem = problem.strip_prefix(&format!("{name}: ")).unwrap_or(&problem);
+            Fault::new(codes::ARCHIVE, format!("cannot unpack {name}: {problem}"))
                 .with_help("ADD --unpack=false copies an archive as it is")
         }
         error => error.into(),

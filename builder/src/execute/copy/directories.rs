@@ -51,6 +51,7 @@ fn make(base: &Rootfs, wanted: &Directories<'_>) -> Result<Copied, Fault> {
             wanted.code,
             format!("cannot make the working directory {}: {there} is not a directory", wanted.path),
         )
+        .with_help("choose another path, or remove what is there in an earlier RUN")
     })?;
     let time = wanted.epoch.unwrap_or(EARLIEST);
     let dress = wanted.is_windows.then(|| windows::WindowsDress::new((!wanted.user.is_empty()).then_some(wanted.user)));

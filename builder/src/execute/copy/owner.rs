@@ -14,7 +14,7 @@ pub(super) fn resolve(text: &str, input: &CopyInput<'_>, warnings: &mut Vec<Diag
         return Err(Fault::new(codes::OWNER, format!("--chown={text}: unknown {} {:?}", unknown.what, unknown.name))
             .with_help("write numbers: they need no files in the image"));
     }
-    warn(&owner, text, "--chown", input.op.dest_span, warnings);
+    warn(&owner, text, "--chown", input.op.owner_span, warnings);
     Ok((owner.uid, owner.gid))
 }
 

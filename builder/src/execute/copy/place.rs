@@ -95,6 +95,9 @@ impl Copy<'_> {
         }
         if self.dest.is_directory(&top) {
             let name = entry.path.clone();
+            if self.dest.root.is_windows {
+                super::windows::check_name(name.file_name().unwrap_or_default())?;
+            }
             entry.path = self.dest.spelled(top.join_path(&name));
             return self.write_file(entry, None, time);
         }
@@ -138,6 +141,9 @@ impl Copy<'_> {
             return Err(Fault::new(
                 codes::OVER_DIRECTORY,
                 format!("cannot replace the directory {} with a file", self.shown(&entry.path)),
+            )
+            .with_help(
+                "choose another name as destination, or end it with a slash to copy into the directory of that name",
             ));
         }
         let entry = match self.deletes(&entry)? {
@@ -174,6 +180,7 @@ impl Copy<'_> {
     pub(super) fn no_directory(&self, there: &NotADirectory) -> Fault {
         let path = self.shown(&there.0);
         Fault::new(codes::DESTINATION, format!("cannot make the directory {path}: a file is there"))
+            .with_help("choose another destination, or remove the file in an earlier RUN")
     }
 
     pub(super) fn over_file(&self, path: &ImagePath) -> Fault {

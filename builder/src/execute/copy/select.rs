@@ -108,7 +108,7 @@ pub(super) fn not_found(tree: &Tree, text: &str, path: &ImagePath, keyword: &str
     if let Some(context) = tree.as_context()
         && let Some((file, line, rule)) = context.ignoring_rule(path)
     {
-        let exists = if context.exists_on_host(path) { "it is there, but" } else { "and" };
+        let exists = if context.exists_on_host(path) { "it is there, but" } else { "it is not there, and" };
         return fault.with_help(format!("{exists} line {line} of {file} ({rule}) leaves it out"));
     }
     let names = tree.names_near(&tree.root().path.join_path(path));

@@ -7,8 +7,8 @@ use strake_parser::Diagnostic;
 
 use super::{Copied, CopyError, CopyInput, Fetched, copy_entries};
 use crate::cache::{KeyBuilder, StepKey};
-use crate::execute::{Made, StepWork, foreign};
-use crate::plan::graph::{CopyFrom, CopyOp, SourceKind};
+use crate::execute::{Made, StepWork, codes, foreign};
+use crate::plan::graph::{CopyFrom, CopyOp, Source, SourceKind};
 use crate::source::Tree;
 use crate::{Error, Result};
 
@@ -25,9 +25,13 @@ pub(in crate::execute) async fn copy(work: &StepWork<'_>, op: &CopyOp) -> Result
         fetched.push(match &source.kind {
             SourceKind::Http(url) => {
                 let checksum = options.and_then(|add| add.checksum.as_deref());
-                Some(Fetched::File(session.sources.download(url, checksum).await?))
+                let file = session.sources.download(url, checksum).await;
+                Some(Fetched::File(file.map_err(|error| not_fetched(work, error, source))?))
             }
-            SourceKind::Git(git) => Some(Fetched::Tree(session.sources.checkout(git, options).await?)),
+            SourceKind::Git(git) => {
+                let tree = session.sources.checkout(git, options).await;
+                Some(Fetched::Tree(tree.map_err(|error| not_fetched(work, error, source))?))
+            }
             SourceKind::Path(_) | SourceKind::Inline { .. } => None,
         });
     }
@@ -96,6 +100,15 @@ async fn tree(work: &StepWork<'_>, op: &CopyOp) -> Result<Tree> {
     let rootfs = work.session.rootfs(&work.layers_of(&op.from)?).await?;
     let is_windows = platform.is_some_and(|platform| platform.os == "windows");
     Ok(Tree::rootfs(Arc::new(rootfs), is_windows, name))
+}
+
+/// Gives the error of a download or a clone its place: the source.
+fn not_fetched(work: &StepWork<'_>, error: Error, source: &Source) -> Error {
+    let mut error = work.session.locate(codes::DOWNLOAD, work.step, &work.step.title, error);
+    if let Error::Step { finding, .. } = &mut error {
+        finding.diagnostic.span = source.span;
+    }
+    error
 }
 
 /// Gives an error its place.

@@ -138,6 +138,7 @@ impl Bench {
             sources: Vec::new(),
             dest,
             dest_span: Span::default(),
+            owner_span: Span::default(),
             workdir: self.workdir.clone(),
             chown: None,
             chmod: None,

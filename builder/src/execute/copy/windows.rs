@@ -137,7 +137,10 @@ pub(super) fn shown(path: &ImagePath) -> String {
 /// Refuses a name that Windows does not take (windows.md §5.2, 7).
 pub(super) fn check_name(name: &[u8]) -> Result<(), Fault> {
     let text = String::from_utf8_lossy(name);
-    let refuse = |problem: &str| Err(Fault::new(codes::WINDOWS_NAME, format!("name {text:?}: {problem}")));
+    let refuse = |problem: &str| {
+        Err(Fault::new(codes::WINDOWS_NAME, format!("name {text:?}: {problem}"))
+            .with_help("rename the file, copy it to another name, or leave it out with --exclude"))
+    };
     if std::str::from_utf8(name).is_err() {
         return refuse("names of Windows files are text");
     }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use strake_layers::{ImagePath, Layer, LayerId, Rootfs};
 use strake_parser::{BindMount, MountSpec};
 
-use super::{MOUNT, user_error};
+use super::{MOUNT, mount_error};
+use crate::Result;
 use crate::execute::StepWork;
 use crate::execute::copy::{CopyInput, copy_entries};
 use crate::execute::run_key::content_id;
 use crate::export::blocking;
 use crate::plan::graph::{CopyFrom, CopyOp, RunMount, RunOp, Source, SourceKind};
-use crate::{Error, Result};
 
 /// By the position of its mount, what each mount shows.
 #[derive(Debug, Default)]
@@ -59,13 +59,7 @@ async fn bound(work: &StepWork<'_>, mount: &RunMount, bind: &BindMount) -> Resul
 
 async fn seed(work: &StepWork<'_>, mount: &RunMount, from: &CopyFrom, source: Option<&str>) -> Result<Shown> {
     let source = source.unwrap_or("/");
-    let fault = |message: String, help: &str| {
-        let mut error = user_error(work, MOUNT, message, help);
-        if let Error::Step { finding, .. } = &mut error {
-            finding.diagnostic.span = mount.span;
-        }
-        error
-    };
+    let fault = |message: String, help: &str| mount_error(work, MOUNT, message, help, mount);
     if matches!(from, CopyFrom::Context | CopyFrom::NamedContext(_)) {
         let (layer, path) = context_layer(work, from, source, mount).await?;
         let layers = vec![layer];
@@ -103,6 +97,7 @@ async fn context_layer(
         sources: vec![Source { kind: SourceKind::Path(literal(source)), span: mount.span }],
         dest: "/shown".to_owned(),
         dest_span: mount.span,
+        owner_span: mount.span,
         workdir: "/".to_owned(),
         chown: None,
         chmod: None,

@@ -14,7 +14,7 @@ use super::run_key::run_key;
 use super::{Made, Session, StepWork, run_codes};
 use crate::cache::StepKey;
 use crate::export::blocking;
-use crate::plan::graph::RunOp;
+use crate::plan::graph::{RunMount, RunOp};
 use crate::runner::{Exit, Process};
 use crate::{Error, Result};
 
@@ -164,6 +164,13 @@ fn failed(session: &Session, command: &str, exit: &Exit, tail: Vec<String>) -> E
     };
     let command = String::from_utf8_lossy(&session.masks.apply(command.as_bytes())).into_owned();
     let help = exit.hint.clone().or_else(|| match exit.code {
+        127 if exit.signal.is_none() => Some(
+            "127 most often means that a program was not found: is it installed in this stage, and in PATH?".to_owned(),
+        ),
+        126 if exit.signal.is_none() => Some(
+            "126 means that a file cannot be executed: its mode, the program after #!, or another architecture"
+                .to_owned(),
+        ),
         137 => Some("137 is SIGKILL: most often the machine or a limit ran out of memory".to_owned()),
         _ => None,
     });
@@ -173,6 +180,15 @@ fn failed(session: &Session, command: &str, exit: &Exit, tail: Vec<String>) -> E
 /// A user error at a step, with its code.
 fn user_error(work: &StepWork<'_>, code: &'static str, message: String, help: &str) -> Error {
     work.session.locate(code, work.step, &work.step.title, Error::user(message).with_help(help))
+}
+
+/// A user error at a mount of a step.
+fn mount_error(work: &StepWork<'_>, code: &'static str, message: String, help: &str, mount: &RunMount) -> Error {
+    let mut error = user_error(work, code, message, help);
+    if let Error::Step { finding, .. } = &mut error {
+        finding.diagnostic.span = mount.span;
+    }
+    error
 }
 
 /// The code of errors about mounts.

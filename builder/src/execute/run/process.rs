@@ -8,9 +8,9 @@ use strake_parser::{CacheMount, FileOwner, MountSpec, Network, SecretMount, Secu
 use strake_snapshotter::{Access, CacheRequest, CacheSeed, MountTarget, Stack, TargetKind};
 
 use super::binds::{Binds, Shown};
-use super::{materialise, user_error};
+use super::{materialise, mount_error, user_error};
 use crate::execute::{Session, StepWork, run_codes};
-use crate::plan::graph::RunOp;
+use crate::plan::graph::{RunMount, RunOp};
 use crate::runner::{MountPoint, MountSource};
 use crate::{Error, Result};
 
@@ -118,19 +118,20 @@ impl Prepared {
                     source: MountSource::Tmpfs { size: tmpfs.size },
                     is_read_only: tmpfs.is_read_only,
                 }),
-                (MountSpec::Secret(secret), _) => self.add_secret(work, secret)?,
-                (MountSpec::Ssh(ssh), _) => self.add_agent(work, ssh, &mut agents)?,
+                (MountSpec::Secret(secret), _) => self.add_secret(work, secret, mount)?,
+                (MountSpec::Ssh(ssh), _) => self.add_agent(work, ssh, mount, &mut agents)?,
                 (MountSpec::Bind(_), None) => return Err(Error::internal("a bind mount was not looked at")),
             }
         }
         Ok(())
     }
 
-    fn add_secret(&mut self, work: &StepWork<'_>, secret: &SecretMount) -> Result<()> {
+    fn add_secret(&mut self, work: &StepWork<'_>, secret: &SecretMount, mount: &RunMount) -> Result<()> {
         let value = work.session.secrets.get(&secret.id);
         if value.is_none() && secret.is_required {
             let help = format!("pass it: --secret id={id},src=FILE or --secret id={id},env=VARIABLE", id = secret.id);
-            return Err(user_error(work, run_codes::SECRET, format!("secret {}: not found", secret.id), &help));
+            let message = format!("secret {}: not found", secret.id);
+            return Err(mount_error(work, run_codes::SECRET, message, &help, mount));
         }
         if let Some(name) = &secret.env {
             // A missing optional secret still sets the variable, to nothing (dockerfile.md §13.3).
@@ -151,7 +152,7 @@ impl Prepared {
         Ok(())
     }
 
-    fn add_agent(&mut self, work: &StepWork<'_>, ssh: &SshMount, agents: &mut usize) -> Result<()> {
+    fn add_agent(&mut self, work: &StepWork<'_>, ssh: &SshMount, mount: &RunMount, agents: &mut usize) -> Result<()> {
         let agent = work.session.request.ssh.iter().find(|agent| agent.id == ssh.id);
         let Some(agent) = agent else {
             if !ssh.is_required {
@@ -159,7 +160,7 @@ impl Prepared {
             }
             let help = format!("forward it: --ssh {id}, or --ssh {id}=SOCKET", id = ssh.id);
             let message = format!("no SSH agent {:?} was forwarded", ssh.id);
-            return Err(user_error(work, run_codes::SSH, message, &help));
+            return Err(mount_error(work, run_codes::SSH, message, &help, mount));
         };
         let path = ssh.target.clone().unwrap_or_else(|| format!("/run/buildkit/ssh_agent.{agents}"));
         if *agents == 0 {

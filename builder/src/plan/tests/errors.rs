@@ -26,7 +26,7 @@ fn cycles_name_all_who_take_part() {
     let problems = case().try_plan(text).expect_err("a cycle");
     assert_eq!(problems.len(), 1, "{problems:?}");
     assert_eq!(problems[0].message, "circular dependency detected on stage: a");
-    assert_eq!(problems[0].labels.len(), 2);
+    assert_eq!(problems[0].labels.len(), 3);
 }
 
 #[test]

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use strake::{BuildRequest, Outline, OutlineEdge, OutlineEdgeKind, OutlineSource, OutlineStage, ParseOptions};
 
 use super::{GraphArgs, GraphFormat};
-use crate::progress::harmless;
 use crate::request::build_arg;
+use strake_cli::harmless;
 
 /// The version of the JSON; it grows when a field changes its meaning or goes.
 const JSON_VERSION: u32 = 1;

@@ -12,8 +12,6 @@ use strake::{Event, EventSink};
 
 use crate::args::ProgressMode;
 
-pub(crate) use text::harmless;
-
 /// A display. Events come in order, from any thread, one at a time.
 enum Display {
     Plain(plain::Plain),

@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use strake::{Event, Outcome, StepId};
 
-use super::text::{Lines, harmless};
+use super::text::Lines;
+use strake_cli::harmless;
 
 /// Plain lines on standard error.
 pub(crate) struct Plain {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use strake::{Event, Outcome, StepId, Stream};
 
-use super::text::{Lines, harmless};
+use super::text::Lines;
+use strake_cli::harmless;
 
 /// Lines of log shown below a step that works.
 const TAIL: usize = 4;

@@ -1,0 +1,133 @@
+//! The pages of `strake explain`: each has an example, and the example gives its code.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use strake::{Example, Explanation, explanations};
+use strake_cli::render;
+
+use crate::planned::planned;
+
+/// Codes that no text of an example can show, and what does: bytes made here, or another message that has theirs in it.
+const WITHOUT_EXAMPLE: &[&str] = &["E0001", "E0005", "E0006", "E0007", "W0008", "E0209"];
+
+/// Codes that only execution finds: `tests/tests/explained.rs` builds their examples.
+const EXECUTED: &[&str] = &["E1023", "W0603", "E11", "W11", "E12"];
+
+fn is_executed(code: &str) -> bool {
+    EXECUTED.iter().any(|start| code.starts_with(start))
+}
+
+fn planned_pages() -> impl Iterator<Item = (Explanation, Example)> {
+    let pages = explanations().into_iter().filter(|page| !is_executed(page.code));
+    pages.filter_map(|page| Some((page, page.example?)))
+}
+
+#[test]
+fn every_code_has_an_example() {
+    let pages = explanations();
+    let missing = pages.iter().filter(|page| page.example.is_none() && !WITHOUT_EXAMPLE.contains(&page.code));
+    let missing: Vec<&str> = missing.map(|page| page.code).collect();
+    assert!(missing.is_empty(), "add examples to frontends/lib/src/explain/examples.txt: {missing:?}");
+    for code in WITHOUT_EXAMPLE {
+        assert!(pages.iter().any(|page| page.code == *code && page.example.is_none()), "{code}");
+    }
+}
+
+#[test]
+fn examples_give_their_code_and_mended_ones_do_not() {
+    let mut wrong = Vec::new();
+    for (page, example) in planned_pages() {
+        if !planned(example.wrong.as_bytes()).codes.contains(page.code) {
+            wrong.push(format!("{} does not give its code: {}", page.code, planned(example.wrong.as_bytes()).text));
+        }
+        let right = planned(example.right.as_bytes());
+        if right.codes.contains(page.code) || right.codes.iter().any(|code| code.starts_with('E')) {
+            wrong.push(format!("{} is not mended: {}", page.code, right.text));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn messages_of_examples_are_as_reviewed() {
+    let mut shown = String::new();
+    for (page, example) in planned_pages() {
+        writeln!(shown, "=== {}\n{}", page.code, planned(example.wrong.as_bytes()).text).unwrap();
+    }
+    snapshot("examples", &shown);
+}
+
+#[test]
+fn messages_about_bytes_are_as_reviewed() {
+    let utf16: Vec<u8> =
+        [0xff, 0xfe].into_iter().chain("FROM alpine\n".encode_utf16().flat_map(u16::to_le_bytes)).collect();
+    let long_line = format!("FROM alpine\nLABEL a={}\n", "x".repeat(1 << 20));
+    let large = "# data\n".repeat((17 << 20) / 7);
+    let mut shown = String::new();
+    for (code, bytes) in [
+        ("E0001", &b""[..]),
+        ("E0005", &utf16),
+        ("E0006", long_line.as_bytes()),
+        ("E0007", large.as_bytes()),
+        ("W0008", b"FROM alpine\nLABEL name=\"J\xfcrgen\"\n"),
+    ] {
+        let found = planned(bytes);
+        assert!(found.codes.contains(code), "{code}: {}", found.text);
+        assert!(found.text.len() < 20_000, "{code}: {} bytes", found.text.len());
+        writeln!(shown, "=== {code}\n{}", found.text).unwrap();
+    }
+    snapshot("bytes", &shown);
+}
+
+#[test]
+fn page_shows_its_example() {
+    snapshot("page", &render::page(&strake::explain("e0102").unwrap()));
+    assert!(strake::explain("StageNameCasing").is_some_and(|page| page.example.is_some()));
+}
+
+#[test]
+fn reference_of_errors_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference/errors.md");
+    let wanted = reference();
+    if std::env::var_os("STRAKE_WRITE_DOCS").is_some() {
+        std::fs::write(&path, &wanted).unwrap();
+    }
+    let have = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(have == wanted, "docs/reference/errors.md is not what the tables say: run `cargo xtask docs`");
+}
+
+/// The text of `docs/reference/errors.md`.
+fn reference() -> String {
+    let mut out = String::from(
+        "# Errors and warnings\n\n\
+         <!-- Written by `cargo xtask docs` from the tables of codes; a test checks that it is current. -->\n\n\
+         `E…` are errors, `W…` warnings. `strake explain CODE` prints the same page. A warning with a name is a build\n\
+         check: `# check=skip=NAME` leaves it out, `# check=error=true` makes all of them errors.\n\n\
+         The examples say in a comment how they are built (`# strake build …`), what the context holds (`# context: …`)\n\
+         and what the ignore file says (`# .dockerignore: …`), where that matters.\n",
+    );
+    for page in explanations() {
+        write!(out, "\n## {}: {}\n\n{}\n", page.code, page.title, sentence(page.text)).unwrap();
+        if let Some(example) = page.example {
+            write!(out, "\n```dockerfile\n{}```\n\nRight:\n\n```dockerfile\n{}```\n", example.wrong, example.right)
+                .unwrap();
+        }
+    }
+    out
+}
+
+/// A text that begins in upper case and ends in a full stop.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let first: String = chars.next().into_iter().flat_map(char::to_uppercase).collect();
+    let end = if text.ends_with('.') { "" } else { "." };
+    format!("{first}{}{end}", chars.as_str())
+}
+
+fn snapshot(name: &str, text: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, text));
+}

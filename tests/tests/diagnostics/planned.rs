@@ -1,0 +1,127 @@
+//! Dockerfiles planned without a network, and the messages that come of it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use strake_builder::plan::{KnownImages, Plan, PlanOptions, plan};
+use strake_builder::request::BuildRequest;
+use strake_builder::resolve::ResolvedImage;
+use strake_builder::{Error, Finding};
+use strake_cli::render;
+use strake_layers::{Descriptor, Digest, ImageConfig, Platform};
+use strake_parser::{Diagnostic, ParseOptions, ignore::IgnoreRules, parse};
+
+/// What came of a Dockerfile.
+pub(crate) struct Planned {
+    /// Everything as the command line prints it, without colours.
+    pub(crate) text: String,
+    /// The codes in it.
+    pub(crate) codes: BTreeSet<&'static str>,
+}
+
+/// Plans a Dockerfile. Its first lines may say how it is built: `# strake build --target app .`, and what
+/// `.dockerignore` holds: `# .dockerignore: *.py`. Every image but those with `missing` in their name exists.
+pub(crate) fn planned(dockerfile: &[u8]) -> Planned {
+    let text = String::from_utf8_lossy(dockerfile);
+    let command = text.lines().find_map(|line| line.strip_prefix("# strake build "));
+    let request = request(command.unwrap_or_default());
+    let mut options = PlanOptions::from_request(&request, request.platforms.first().cloned(), linux()).unwrap();
+    let ignored = text.lines().find_map(|line| line.strip_prefix("# .dockerignore: "));
+    options.ignore = ignored.map(|rules| Arc::new(IgnoreRules::parse(rules.as_bytes()).unwrap()));
+    let syntax = options.build_args.get("BUILDKIT_SYNTAX").cloned();
+    let parsed = parse(dockerfile, &ParseOptions { syntax, ..ParseOptions::default() });
+    let problems = problems(&parsed, &options);
+    let source = Arc::new(parsed.dockerfile.source.clone());
+    let found = |diagnostic: Diagnostic| Finding {
+        file: "Dockerfile".into(),
+        source: Arc::clone(&source),
+        line: parsed.dockerfile.lines_of(diagnostic.span).first,
+        diagnostic,
+    };
+    let codes = problems.iter().map(|problem| problem.code).collect();
+    let is_failed = problems.iter().any(Diagnostic::is_error);
+    let findings: Vec<Finding> = problems.into_iter().map(found).collect();
+    let text = if is_failed {
+        render::error(&Error::Dockerfile(findings), false)
+    } else {
+        findings.iter().map(|one| render::finding(one, false)).collect()
+    };
+    Planned { text, codes }
+}
+
+/// Reads the flags that examples use.
+fn request(command: &str) -> BuildRequest {
+    let mut request = BuildRequest::default();
+    let mut words = command.split_whitespace();
+    let pair = |text: &str| {
+        let (name, value) = text.split_once('=').unwrap();
+        (name.to_owned(), value.to_owned())
+    };
+    while let Some(word) = words.next() {
+        match word {
+            "--target" => request.target = words.next().map(str::to_owned),
+            "--build-arg" => request.build_args.extend(words.next().map(pair)),
+            "--build-context" => request.named_contexts.extend(words.next().map(pair)),
+            "--platform" => request.platforms.extend(words.next().map(|text| text.parse::<Platform>().unwrap())),
+            "." => {}
+            other => panic!("no example may use {other}"),
+        }
+    }
+    request
+}
+
+fn linux() -> Platform {
+    Platform::new("linux", "amd64")
+}
+
+fn problems(parsed: &strake_parser::Parsed, options: &PlanOptions) -> Vec<Diagnostic> {
+    let mut known = KnownImages::new();
+    for _ in 0..5 {
+        let wanted = match plan(parsed, options, &known) {
+            Ok(Plan::Ready(planned)) => return planned.warnings,
+            Ok(Plan::NeedImages(wanted)) => wanted,
+            Err(problems) => return problems,
+        };
+        for request in wanted {
+            if request.name.contains("missing") {
+                return vec![request.failed(&Error::user("no such image"))];
+            }
+            let config = config(&request.name);
+            let image = ResolvedImage {
+                source: request.key.source.clone(),
+                platform: request.key.platform.clone(),
+                name: request.key.source.to_string(),
+                config: ImageConfig::parse(config.as_bytes(), "config").unwrap(),
+                config_bytes: config.as_bytes().into(),
+                manifest: Descriptor::new(
+                    "application/vnd.oci.image.manifest.v1+json",
+                    Digest::of(config.as_bytes()),
+                    1,
+                ),
+                index: None,
+                layers: Vec::new(),
+            };
+            known.insert(request.key, Arc::new(image));
+        }
+    }
+    panic!("planning asks for images again and again");
+}
+
+/// The configs of the images that examples build upon.
+fn config(name: &str) -> String {
+    let (os, architecture) = match name {
+        _ if name.contains("windows") => ("windows", "amd64"),
+        _ if name.contains("arm64") => ("linux", "arm64"),
+        _ => ("linux", "amd64"),
+    };
+    let triggers = match name {
+        "node:onbuild" => r#""COPY package.json /app/", "RUN npm install""#,
+        "broken:onbuild" => r#""COYP . /app""#,
+        "chained:onbuild" => r#""ONBUILD RUN true""#,
+        "forward:onbuild" => r#""COPY --from=assets / /srv", "RUN --mount=target=/ true", "EXPOSE http""#,
+        _ => "",
+    };
+    format!(
+        r#"{{"architecture":"{architecture}","os":"{os}","config":{{"Env":["PATH=/bin"],"OnBuild":[{triggers}]}}}}"#
+    )
+}

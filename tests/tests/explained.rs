@@ -1,0 +1,79 @@
+//! The examples of `strake explain` that only execution can show: each is built, and gives its code.
+
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "every page here has an example, and a String takes all")]
+
+use std::fmt::Write as _;
+
+use strake::{Explanation, explanations};
+use strake_tests::{Build, Host, Outcome, Tar, needs_root};
+
+/// Writes the files that an example names, and prepares its build.
+fn build<'a>(host: &'a Host, folder: &str, text: &str) -> Build<'a> {
+    let files = text.lines().find_map(|line| line.strip_prefix("# context: ")).unwrap_or_default();
+    for name in files.split_whitespace() {
+        let tar = Tar::new().file("app", b"program").finish();
+        let content = match name {
+            "passwd" => b"app:x:1000:1000::/:/bin/sh\n".to_vec(),
+            "truncated.tar" => tar[..700].to_vec(),
+            _ if name.ends_with(".tar") => tar,
+            _ => name.as_bytes().to_vec(),
+        };
+        host.write(&format!("{folder}/{name}"), content);
+    }
+    host.write(&format!("{folder}/Dockerfile"), text);
+    let command = text.lines().find_map(|line| line.strip_prefix("# strake build ")).unwrap_or(".");
+    let flags = command.strip_suffix('.').unwrap_or_default();
+    let build = host.strake(&["build", folder, "--progress", "plain"]).args(flags);
+    build.arg("--build-context").arg("alpine=oci-layout://base")
+}
+
+/// What is left of a run when times, the display of steps and the place are taken out.
+fn messages(host: &Host, outcome: &Outcome) -> String {
+    let place = host.path("").display().to_string();
+    let lines = outcome.stderr.lines().filter(|line| !line.starts_with('#') && !line.starts_with("warning: waiting"));
+    lines.map(|line| format!("{}\n", line.replace(place.trim_end_matches('/'), "[DIR]"))).collect()
+}
+
+fn pages(wants: impl Fn(&str) -> bool) -> Vec<Explanation> {
+    explanations().into_iter().filter(|page| wants(page.code)).collect()
+}
+
+fn check(name: &str, pages: &[Explanation]) {
+    assert!(!pages.is_empty());
+    let host = Host::with_base();
+    let mut shown = String::new();
+    let mut wrong = Vec::new();
+    for page in pages {
+        let example = page.example.unwrap();
+        let code = page.code;
+        let failed = build(&host, &format!("{code}-wrong"), example.wrong).run();
+        let is_error = code.starts_with('E');
+        if (failed.code == Some(0)) == is_error || !failed.stderr.contains(&format!("[{code}")) {
+            wrong.push(format!("{code} does not give its code: {}", failed.stderr));
+        }
+        let mended = build(&host, &format!("{code}-right"), example.right).run();
+        if mended.code != Some(0) || mended.stderr.contains(code) {
+            wrong.push(format!("{code} is not mended: {}", mended.stderr));
+        }
+        writeln!(shown, "=== {code}\n{}", messages(&host, &failed)).unwrap();
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, shown));
+}
+
+#[test]
+fn examples_of_copying_give_their_code() {
+    check("explained_copies", &pages(|code| code.starts_with("E11") || code.starts_with("W11") || code == "W0603"));
+}
+
+#[test]
+fn examples_of_resolving_and_running_give_their_code() {
+    if !needs_root("examples that run commands") {
+        return;
+    }
+    check("explained_runs", &pages(|code| code.starts_with("E12") || code == "E1023"));
+}
