@@ -137,7 +137,7 @@ impl Evaluator<'_, '_> {
         };
         if found.has_upper_case {
             let message = format!("Defined protocol '{port}' in EXPOSE instruction should be lowercase");
-            lint(Rule::ExposeProtoCasing, message, &format!("write {}", port.to_lowercase()));
+            lint(Rule::ExposeProtoCasing, message, &format!("write {}", found.plain));
         }
         if found.has_host_part {
             let message =

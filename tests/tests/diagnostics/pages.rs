@@ -9,10 +9,10 @@ use strake_cli::render;
 use crate::planned::planned;
 
 /// Codes that no text of an example can show, and what does: bytes made here, or another message that has theirs in it.
-const WITHOUT_EXAMPLE: &[&str] = &["E0001", "E0005", "E0006", "E0007", "W0008", "E0209"];
+const WITHOUT_EXAMPLE: &[&str] = &["E0001", "E0005", "E0006", "E0007", "W0008", "E0209", "W1106"];
 
 /// Codes that only execution finds: `tests/tests/explained.rs` builds their examples.
-const EXECUTED: &[&str] = &["E1023", "W0603", "E11", "W11", "E12"];
+const EXECUTED: &[&str] = &["E1023", "W0603", "W0707", "W0708", "E11", "W11", "E12"];
 
 fn is_executed(code: &str) -> bool {
     EXECUTED.iter().any(|start| code.starts_with(start))
@@ -104,7 +104,7 @@ fn reference() -> String {
          <!-- Written by `cargo xtask docs` from the tables of codes; a test checks that it is current. -->\n\n\
          `E…` are errors, `W…` warnings. `strake explain CODE` prints the same page. A warning with a name is a build\n\
          check: `# check=skip=NAME` leaves it out, `# check=error=true` makes all of them errors.\n\n\
-         The examples say in a comment how they are built (`# strake build …`), what the context holds (`# context: …`)\n\
+         The examples say in a comment how they are built (`# strake build …`, `# strake check`), what the context holds (`# context: …`)\n\
          and what the ignore file says (`# .dockerignore: …`), where that matters.\n",
     );
     for page in explanations() {

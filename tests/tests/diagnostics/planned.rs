@@ -19,15 +19,19 @@ pub(crate) struct Planned {
     pub(crate) codes: BTreeSet<&'static str>,
 }
 
-/// Plans a Dockerfile. Its first lines may say how it is built: `# strake build --target app .`, and what
-/// `.dockerignore` holds: `# .dockerignore: *.py`. Every image but those with `missing` in their name exists.
+/// Plans a Dockerfile. Its first lines may say how it is built: `# strake build --target app .` or `# strake check .`,
+/// and what `.dockerignore` holds: `# .dockerignore: *.py`. Every image but those with `missing` in their name exists.
 pub(crate) fn planned(dockerfile: &[u8]) -> Planned {
     let text = String::from_utf8_lossy(dockerfile);
     let command = text.lines().find_map(|line| line.strip_prefix("# strake build "));
-    let request = request(command.unwrap_or_default());
+    let mut request = request(command.unwrap_or_default());
+    if text.lines().any(|line| line == "# strake check .") {
+        request.check_only = true;
+        request.checks.extras = true;
+    }
     let mut options = PlanOptions::from_request(&request, request.platforms.first().cloned(), linux()).unwrap();
     let ignored = text.lines().find_map(|line| line.strip_prefix("# .dockerignore: "));
-    options.ignore = ignored.map(|rules| Arc::new(IgnoreRules::parse(rules.as_bytes()).unwrap()));
+    options.ignore = ignored.map(|rules| Arc::new(IgnoreRules::parse(rules.replace(' ', "\n").as_bytes()).unwrap()));
     let syntax = options.build_args.get("BUILDKIT_SYNTAX").cloned();
     let parsed = parse(dockerfile, &ParseOptions { syntax, ..ParseOptions::default() });
     let problems = problems(&parsed, &options);
