@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use strake_layers::{ErrorKind, Platform};
+use strake_layers::{ErrorKind, Platform, Reference};
 use strake_parser::{CopySource, Diagnostic, Dockerfile, InstructionKind, Rule, SourceText, Span, Word};
 
 use crate::build::{Phases, Text};
 use crate::events::Event;
 use crate::finding::Finding;
-use crate::plan::{self, KnownImages, Plan, PlanOptions};
+use crate::plan::{self, ImageSource, KnownImages, Plan, PlanOptions};
 use crate::source::Sources;
 use crate::{Error, Result};
 
@@ -74,10 +74,13 @@ impl Phases<'_> {
         };
         let mut known = KnownImages::default();
         let mut all: Vec<Diagnostic> = Vec::new();
+        let mut missing: Vec<Diagnostic> = Vec::new();
         for platform in platforms {
             let mut options = PlanOptions::from_request(&self.request, platform, Platform::host())?;
             options.ignore = sources.ignore_rules();
-            for found in self.find_for_one(text, &mut options, &mut known).await? {
+            let found = self.find_for_one(text, &mut options, &mut known, &mut missing).await?;
+            for mut found in found.into_iter().chain(missing.drain(..)) {
+                tell_digest(&text.parsed.dockerfile.source, &known, &mut found);
                 if !all.contains(&found) {
                     all.push(found);
                 }
@@ -92,6 +95,7 @@ impl Phases<'_> {
         text: &Text,
         options: &mut PlanOptions,
         known: &mut KnownImages,
+        missing: &mut Vec<Diagnostic>,
     ) -> Result<Vec<Diagnostic>> {
         loop {
             let wanted = match plan::plan(&text.parsed, options, known) {
@@ -104,12 +108,22 @@ impl Phases<'_> {
                 Ok(found) => known.extend(found),
                 Err(failed) => {
                     let error = failed.locate(|diagnostic| text.found_in.finding(diagnostic));
-                    if !is_only_unreachable(&error) || !self.request.checks.extras {
-                        return Err(error);
-                    }
-                    let message = format!("checks that need the base images are left out: {error}");
-                    self.report.send(Event::Warning { id: None, message });
                     options.without_images = true;
+                    match error {
+                        error if error.is_cancelled() => return Err(error),
+                        // An image that does not exist is a mistake in the file like any other.
+                        Error::Dockerfile(findings) => missing.extend(findings.into_iter().map(|one| one.diagnostic)),
+                        Error::Step { finding, source, .. }
+                            if source.as_ref().is_none_or(|source| source.kind() == ErrorKind::User) =>
+                        {
+                            missing.push(finding.diagnostic);
+                        }
+                        error if self.request.checks.extras && is_only_unreachable(&error) => {
+                            let message = format!("checks that need the base images are left out: {error}");
+                            self.report.send(Event::Warning { id: None, message });
+                        }
+                        error => return Err(error),
+                    }
                 }
             }
         }
@@ -155,9 +169,24 @@ impl Phases<'_> {
     }
 }
 
+/// Puts the digest that a tag has now into the remedy; pinning itself is left to people, who must renew it, too.
+fn tell_digest(source: &SourceText, known: &KnownImages, found: &mut Diagnostic) {
+    if found.rule != Some(Rule::UnpinnedBaseImage) {
+        return;
+    }
+    let base = source.slice(found.span);
+    let Ok(reference) = Reference::parse(base) else { return };
+    let wanted = ImageSource::Registry(reference);
+    // The digest of one platform's manifest would be wrong for the others.
+    let index = known.iter().find(|(key, _)| key.source == wanted).and_then(|(_, image)| image.index.as_ref());
+    if let Some(index) = index {
+        found.help = Some(format!("write {base}@{index} to build from the same image each time"));
+    }
+}
+
 /// Says whether an error only tells that a registry cannot be asked now.
 fn is_only_unreachable(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Network | ErrorKind::Denied) && !error.is_cancelled()
+    matches!(error.kind(), ErrorKind::Network | ErrorKind::Denied)
 }
 
 /// Says whether a Dockerfile reads files of the build context.

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::Value;
-use strake_tests::{Host, Outcome};
+use strake_tests::{Host, Outcome, Registry};
 
 /// A file with findings of both kinds that needs no registry.
 const UNTIDY: &str = "FROM scratch AS Base\nARG NEVER\nCOPY --chmod=777 app /\nEXPOSE 127.0.0.1:80:80/TCP\nFROM --platform=$TARGETPLATFORM Base\n";
@@ -53,7 +53,8 @@ fn findings_are_shown_with_their_place_and_remedy() {
 
 #[test]
 fn warnings_fail_only_where_that_is_asked_for() {
-    check(&host(UNTIDY), "--error").expect(1);
+    let failed = text(&check(&host(UNTIDY), "--error").expect(1));
+    assert!(failed.ends_with("6 warnings, and warnings are errors here; --fix mends 6\n"), "{failed}");
     check(&host(TIDY), "--error").expect(0);
     check(&host(&format!("# check=error=true\n{UNTIDY}")), "").expect(1);
     // Notes never do.
@@ -187,6 +188,28 @@ fn without_a_registry_the_other_checks_are_made() {
     let outcome = check(&host, "--format json").expect(0);
     assert_eq!(rules(&json(&outcome)), ["UnpinnedBaseImage", "JSONArgsRecommended"]);
     assert!(outcome.stderr.contains("checks that need the base images are left out"), "{}", outcome.stderr);
+}
+
+#[test]
+fn base_images_are_asked_of_their_registry() {
+    let host = host("FROM scratch\nCOPY app /\n");
+    let Some(registry) = Registry::start("checks of base images", &host) else { return };
+    let name = format!("{}/team/app:1", registry.name);
+    let push = host.build("ctx").args("--platform linux/amd64,linux/arm64 --push --metadata-file meta.json -t");
+    push.arg(&name).ok();
+    let pushed: Value = serde_json::from_str(&host.read("meta.json")).unwrap();
+    host.write("ctx/Dockerfile", format!("FROM {name}\nLABEL a=$NOT_SET\n"));
+    let report = json(&check(&host, "--format json").expect(0));
+    assert_eq!(rules(&report), ["UnpinnedBaseImage", "UndefinedVar"]);
+    let digest = pushed["containerimage.digest"].as_str().unwrap();
+    let help = format!("write {name}@{digest} to build from the same image each time");
+    assert_eq!(report["warnings"][0]["help"], help.as_str());
+    // One that does not exist is told with all the rest.
+    host.write("ctx/Dockerfile", format!("FROM {}/none:1\nCMD run\n", registry.name));
+    let report = json(&check(&host, "--format json").expect(1));
+    assert_eq!(rules(&report), ["UnpinnedBaseImage", "JSONArgsRecommended"]);
+    assert_eq!(report["errors"][0]["location"]["ranges"][0]["start"]["line"], 1);
+    assert!(report["buildError"]["message"].as_str().unwrap().contains("none:1"), "{report}");
 }
 
 #[test]

@@ -195,7 +195,8 @@ fn summary(checked: &Checked, is_fixed: bool) -> String {
     if parts.is_empty() {
         return format!("{name}: nothing found");
     }
-    let line = format!("{name}: {}", parts.join(", "));
+    let verdict = if checked.verdict.is_some() { ", and warnings are errors here" } else { "" };
+    let line = format!("{name}: {}{verdict}", parts.join(", "));
     let fixable = checked.findings.iter().filter(|one| one.diagnostic.fix.is_some()).count();
     if fixable > 0 && !is_fixed && !checked.has_errors() {
         return format!("{line}; --fix mends {fixable}");
