@@ -55,9 +55,10 @@ pub(super) struct MissingDirectory {
     pub(super) meta: Metadata,
 }
 
-/// A mount that needs the store.
+/// A mount, which may need the store yet. They keep the order of the Dockerfile: of two at one target the later one counts.
 #[derive(Debug)]
 enum Pending {
+    Ready(MountPoint),
     Bind { target: ImagePath, shown: Shown, is_read_only: bool },
     Cache { target: ImagePath, request: CacheRequest, is_read_only: bool },
 }
@@ -95,7 +96,7 @@ impl Prepared {
         if let Some((name, bytes)) = &op.script {
             let source = MountSource::Bytes { bytes: bytes.clone(), mode: 0o755, uid: 0, gid: 0 };
             let target = target(&format!("/dev/pipes/{name}"))?;
-            prepared.parts.mounts.push(MountPoint { target, source, is_read_only: true });
+            prepared.pending.push(Pending::Ready(MountPoint { target, source, is_read_only: true }));
         }
         Ok(prepared)
     }
@@ -113,11 +114,11 @@ impl Prepared {
                     let (target, is_read_only) = (target(&cache.target)?, cache.is_read_only);
                     self.pending.push(Pending::Cache { target, request, is_read_only });
                 }
-                (MountSpec::Tmpfs(tmpfs), _) => self.parts.mounts.push(MountPoint {
+                (MountSpec::Tmpfs(tmpfs), _) => self.pending.push(Pending::Ready(MountPoint {
                     target: target(&tmpfs.target)?,
                     source: MountSource::Tmpfs { size: tmpfs.size },
                     is_read_only: tmpfs.is_read_only,
-                }),
+                })),
                 (MountSpec::Secret(secret), _) => self.add_secret(work, secret, mount)?,
                 (MountSpec::Ssh(ssh), _) => self.add_agent(work, ssh, mount, &mut agents)?,
                 (MountSpec::Bind(_), None) => return Err(Error::internal("a bind mount was not looked at")),
@@ -147,7 +148,7 @@ impl Prepared {
                 uid: uid.unwrap_or(0),
                 gid: gid.unwrap_or(0),
             };
-            self.parts.mounts.push(MountPoint { target: target(path)?, source, is_read_only: true });
+            self.pending.push(Pending::Ready(MountPoint { target: target(path)?, source, is_read_only: true }));
         }
         Ok(())
     }
@@ -169,15 +170,19 @@ impl Prepared {
         }
         *agents += 1;
         let source = MountSource::Host(agent.socket.clone());
-        self.parts.mounts.push(MountPoint { target: target(&path)?, source, is_read_only: false });
+        self.pending.push(Pending::Ready(MountPoint { target: target(&path)?, source, is_read_only: false }));
         Ok(())
     }
 
     /// Takes locks and makes views; gives what must exist in the root, and the parts of the process.
     pub(super) fn open(mut self, session: &Session) -> Result<(Vec<MountTarget>, Parts)> {
-        let mut targets: Vec<MountTarget> = self.parts.mounts.iter().filter_map(file_target).collect();
+        let mut targets = Vec::new();
         for pending in std::mem::take(&mut self.pending) {
             match pending {
+                Pending::Ready(mount) => {
+                    targets.extend(file_target(&mount));
+                    self.parts.mounts.push(mount);
+                }
                 Pending::Bind { target, shown, is_read_only } => {
                     let kind = if shown.is_directory { TargetKind::Directory } else { TargetKind::File };
                     targets.push(MountTarget { path: target.clone(), kind });

@@ -251,11 +251,12 @@ fn put(state: &State<'_>, tree: RawFd, target: &CStr) -> Raw {
 fn grab(state: &State<'_>, base: &Base, inner: Option<&CStr>) -> Raw<RawFd> {
     match base {
         Base::Detached(fd) => Ok(fd.as_raw_fd()),
-        Base::Adopted(fd) => part(*fd, inner.unwrap_or(c"/")),
+        // Whatever was adopted later lies upon it, and must not come along.
+        Base::Adopted(fd) => part(*fd, inner.unwrap_or(c"/"), sys::clone_mount),
         Base::Path(path) => {
             let whole = sys::open(path, libc::O_PATH)?;
             let answer = match inner {
-                Some(inner) => part(whole, inner),
+                Some(inner) => part(whole, inner, sys::clone_tree),
                 None => sys::clone_tree(whole),
             };
             sys::close(whole);
@@ -270,9 +271,9 @@ fn grab(state: &State<'_>, base: &Base, inner: Option<&CStr>) -> Raw<RawFd> {
     }
 }
 
-fn part(whole: RawFd, inner: &CStr) -> Raw<RawFd> {
+fn part(whole: RawFd, inner: &CStr, clone: fn(RawFd) -> Raw<RawFd>) -> Raw<RawFd> {
     let found = sys::open_in_root(whole, inner, libc::O_PATH, Follow::Inside)?;
-    let answer = sys::clone_tree(found);
+    let answer = clone(found);
     sys::close(found);
     answer
 }
@@ -351,7 +352,7 @@ fn mask(state: &State<'_>, path: &CStr) -> Raw {
     let cover = if sys::file_type(target)? == libc::S_IFDIR {
         fresh(c"tmpfs", [(c"mode", Some(c"755")), (c"size", Some(c"4k"))].into_iter(), sys::attr::RDONLY)?
     } else {
-        part(state.root, c"dev/null")?
+        part(state.root, c"dev/null", sys::clone_tree)?
     };
     let answer = sys::attach(cover, target);
     sys::close(cover);

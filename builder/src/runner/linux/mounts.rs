@@ -84,6 +84,8 @@ pub(super) fn operations(process: &Process, offer: &Offer, files: OwnFiles) -> R
         });
     }
     ops.extend(binds);
+    // A mount may cover a working directory that the image has; runtimes make it anew then.
+    places_below(process.mounts.iter().map(|mount| &mount.target), &process.cwd, true, &mut ops)?;
     ops.push(Op::Pivot);
     ops.push(Op::WorkingDir(path(&process.cwd)?));
     Ok(ops)
@@ -207,15 +209,25 @@ fn user_mounts(process: &Process, trees: &mut Trees) -> Result<(Vec<StagedFile>,
 /// What must be made for a mount that lies below another one: on /dev, which is new in each step, or on an earlier
 /// mount of the user, which covers the place that the snapshot has.
 fn places(mount: &MountPoint, earlier: &[&MountPoint], ops: &mut Vec<Op>) -> Result<()> {
-    let is_below = |cover: &ImagePath| mount.target.starts_with(cover) && mount.target != *cover;
     let dev = ImagePath::parse("dev").map_err(|error| Error::internal(error.to_string()))?;
-    let covers = earlier.iter().map(|earlier| &earlier.target).chain([&dev]).filter(|cover| is_below(cover));
+    let covers = earlier.iter().map(|earlier| &earlier.target).chain([&dev]);
+    places_below(covers, &mount.target, is_directory(&mount.source), ops)
+}
+
+/// Makes what a path lacks below the innermost of the mounts that cover it.
+fn places_below<'a>(
+    covers: impl Iterator<Item = &'a ImagePath>,
+    target: &ImagePath,
+    is_directory: bool,
+    ops: &mut Vec<Op>,
+) -> Result<()> {
+    let covers = covers.filter(|cover| target.starts_with(cover) && target != *cover);
     let Some(depth) = covers.map(|cover| cover.components().count()).max() else { return Ok(()) };
-    let above: Vec<ImagePath> = mount.target.ancestors().collect();
-    for inside in above.iter().rev().skip(depth + 1).chain([&mount.target]) {
+    let above: Vec<ImagePath> = target.ancestors().collect();
+    for inside in above.iter().rev().skip(depth + 1).chain([target]) {
         let (Some(parent), Some(name)) = (inside.parent(), inside.file_name()) else { continue };
         let name = ImagePath::parse(name).map_err(|error| Error::internal(error.to_string()))?;
-        let is_directory = *inside != mount.target || is_directory(&mount.source);
+        let is_directory = is_directory || inside != target;
         ops.push(Op::Place { parent: path(&parent)?, name: path(&name)?, is_directory });
     }
     Ok(())

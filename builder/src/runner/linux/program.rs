@@ -74,7 +74,7 @@ pub(super) enum Op {
     },
     /// Fills /dev, which is mounted.
     Devices(Vec<DeviceNode>),
-    /// Makes the place of a mount below /dev, which is new in each step; one that exists is left as it is.
+    /// Makes a place below a mount, which covers what the image has there; one that exists is left as it is.
     Place {
         /// The directory, which exists.
         parent: CString,

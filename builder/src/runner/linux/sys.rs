@@ -154,9 +154,15 @@ pub(super) fn fs_mount(fs: RawFd, attrs: u64) -> Raw<RawFd> {
     call_fd(libc::SYS_fsmount, [arg(fs), 1, attrs.cast_signed(), 0, 0, 0])
 }
 
-/// Makes a detached copy of a mount tree from the file behind a descriptor on.
+/// Makes a detached copy of a mount tree from the file behind a descriptor on, with all that is mounted below it.
 pub(super) fn clone_tree(fd: RawFd) -> Raw<RawFd> {
     let flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH;
+    call_fd(libc::SYS_open_tree, [arg(fd), text(c""), flags, 0, 0, 0])
+}
+
+/// As [`clone_tree`], of one mount alone.
+pub(super) fn clone_mount(fd: RawFd) -> Raw<RawFd> {
+    let flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH;
     call_fd(libc::SYS_open_tree, [arg(fd), text(c""), flags, 0, 0, 0])
 }
 
