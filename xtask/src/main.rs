@@ -6,6 +6,7 @@ mod bench;
 mod ci;
 mod conformance;
 mod demo;
+mod fuzz;
 mod layering;
 mod packages;
 mod platform_code;
@@ -27,6 +28,7 @@ const USAGE: &str = "usage: cargo xtask TASK
   conformance      the conformance cases alone; further arguments go to the runner
   bench            builders side by side; arguments go to bench/bench.py, as --builders strake,buildkit-runc --only W1
   docs             write docs/reference/errors.md from the tables of codes
+  fuzz             libFuzzer, an hour a target; --smoke: a minute, --seconds N, and names of targets: parser, format, …
   windows          compile, lint and test for Windows under Wine
 ";
 
@@ -54,6 +56,7 @@ fn dispatch(task: &str, rest: &[String]) -> Result<bool> {
         "test" => tests::run_all(),
         "ci" => ci::run_all(),
         "bench" => bench::run(rest),
+        "fuzz" => fuzz::run(rest),
         "check-layering" => layering::check(),
         "docs" => docs(),
         "windows" => windows::run(),
