@@ -99,7 +99,7 @@ pub struct Stage {
     /// The position among the stages, from 0.
     pub index: usize,
     /// The keyword `FROM` as written.
-    pub keyword: Spanned<String>,
+    pub keyword: Spanned<Cow<'static, str>>,
     /// The image, stage or named context, not expanded.
     pub base: Word,
     /// The value of `--platform`, not expanded.
@@ -111,7 +111,7 @@ pub struct Stage {
     /// The comment lines right before the FROM.
     pub docs: Vec<Spanned<String>>,
     /// What `# check=skip=…` right before the FROM says.
-    pub check_overrides: Option<CheckSettings>,
+    pub check_overrides: Option<Box<CheckSettings>>,
     /// The logical text of the FROM line.
     pub original: String,
     /// Where the FROM line is.
@@ -137,7 +137,7 @@ impl Stage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instruction {
     /// The keyword as written.
-    pub keyword: Spanned<String>,
+    pub keyword: Spanned<Cow<'static, str>>,
     /// What the instruction says.
     pub kind: InstructionKind,
     /// From the keyword to the end of the logical line and its here-docs.
@@ -147,7 +147,7 @@ pub struct Instruction {
     /// The comment lines right before the instruction.
     pub docs: Vec<Spanned<String>>,
     /// What `# check=skip=…` right before the instruction says.
-    pub check_overrides: Option<CheckSettings>,
+    pub check_overrides: Option<Box<CheckSettings>>,
     /// The logical text: continuations joined, comments within left out, here-doc bodies left out.
     pub original: String,
     /// Whether a line of only blanks stands inside a continuation.
@@ -166,7 +166,7 @@ pub enum InstructionKind {
     /// `COPY …`.
     Copy(Copy),
     /// `ADD …`.
-    Add(Add),
+    Add(Box<Add>),
     /// `WORKDIR path`.
     Workdir(Word),
     /// `USER user[:group]`.

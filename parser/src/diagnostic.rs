@@ -67,6 +67,16 @@ pub(crate) fn keep(diagnostic: Diagnostic, out: &mut Vec<Diagnostic>) {
     }
 }
 
+/// Says whether even an error would not be kept: to look on is in vain.
+pub(crate) fn is_full(out: &[Diagnostic]) -> bool {
+    out.len() >= 2 * MAX_PROBLEMS
+}
+
+/// Says whether a warning would not be kept, so that it need not be made.
+pub(crate) fn is_full_of_warnings(out: &[Diagnostic]) -> bool {
+    out.len() >= MAX_PROBLEMS
+}
+
 /// Cuts a long text in the middle.
 pub(crate) fn cut_middle(text: &str, limit: usize) -> String {
     if text.len() <= limit {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::ast::{Escape, Word};
 use crate::codes;
-use crate::diagnostic::{Diagnostic, keep};
+use crate::diagnostic::{Diagnostic, is_full, keep};
 use crate::lines::LogicalLine;
 use crate::span::Span;
 use crate::suggest::suggest;
@@ -122,7 +122,9 @@ impl<'a> FlagWords<'a> {
         };
         let name = flag.get(2..).unwrap_or_default();
         let Some((name, kind)) = known.iter().copied().find(|(known, _)| *known == name) else {
-            keep(unknown_flag(flag, name, known, span), out);
+            if !is_full(out) {
+                keep(unknown_flag(flag, name, known, span), out);
+            }
             return None;
         };
         if kind != FlagKind::List && before.find(name).is_some() {

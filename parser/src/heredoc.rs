@@ -220,6 +220,8 @@ impl Bodies {
             };
             let span = Span::new(from, until.0);
             bodies.end = Some(until.1);
+            // There is seldom a second one, and each is large.
+            bodies.heredocs.reserve_exact(1);
             bodies.heredocs.push(Heredoc {
                 name: start.name,
                 word,

@@ -257,7 +257,7 @@ impl<'a> Scope<'a> {
             keep(soften(problem), self.out);
         }
         let instruction = Instruction {
-            keyword: self.spanned(head.word),
+            keyword: Spanned::new(Keyword::spelling(&text[head.word]), span),
             kind,
             span: Span::new(statement.start, docs_end),
             lines: self.line.lines,

@@ -1,5 +1,7 @@
 //! The keywords of the language.
 
+use std::borrow::Cow;
+
 /// A keyword.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Keyword {
@@ -54,6 +56,14 @@ impl Keyword {
     /// Gives the names of all.
     pub(crate) fn names() -> impl Iterator<Item = &'static str> {
         KEYWORDS.iter().map(|(name, _)| *name)
+    }
+
+    /// Gives the word that a keyword is written as; the usual spelling costs no memory.
+    pub(crate) fn spelling(word: &str) -> Cow<'static, str> {
+        match KEYWORDS.iter().find(|(name, _)| *name == word) {
+            Some((name, _)) => Cow::Borrowed(name),
+            None => Cow::Owned(word.to_owned()),
+        }
     }
 
     /// Gives the name in upper case.

@@ -68,7 +68,7 @@ pub fn check(
     let inside = dockerfile.stages.iter().flat_map(|stage| &stage.instructions).chain(&dockerfile.global_args);
     let stages = dockerfile.stages.iter().map(|stage| &stage.check_overrides);
     let mut overrides = inside.map(|instruction| &instruction.check_overrides).chain(stages).flatten();
-    if settings.takes_in_more() || overrides.any(CheckSettings::takes_in_more) {
+    if settings.takes_in_more() || overrides.any(|settings| settings.takes_in_more()) {
         check_extras(dockerfile, is_reachable, &mut findings);
     }
     let mut found = findings.found;

@@ -2,9 +2,10 @@
 
 use crate::ast::{Dockerfile, Escape, Instruction, InstructionKind, Stage};
 use crate::codes;
-use crate::diagnostic::{Diagnostic, keep};
+use crate::diagnostic::{Diagnostic, is_full, keep};
 use crate::heredoc::Bodies;
 use crate::instruction::{self, Head, Statement};
+use crate::keyword::Keyword;
 use crate::lines::{Lines, LogicalLine, PhysicalLine};
 use crate::source::SourceText;
 use crate::span::{LineRange, Span, Spanned};
@@ -44,6 +45,8 @@ impl Parsed {
 }
 
 /// Reads a Dockerfile. Never fails: what cannot be read is a diagnostic.
+///
+/// A file with a thousand problems or more is not read to its end.
 pub fn parse(source: &[u8], options: &ParseOptions) -> Parsed {
     let mut diagnostics = Vec::new();
     if let Some(refused) = refuse(source, options) {
@@ -127,7 +130,9 @@ struct Parser<'a> {
 
 impl<'a> Parser<'a> {
     fn read_lines(&mut self) {
-        while let Some(physical) = self.lines.next() {
+        // Where a thousand lines are wrong, the tree of the others is of no use and may need much memory.
+        while !is_full(&self.diagnostics) {
+            let Some(physical) = self.lines.next() else { break };
             let (stripped, start) = physical.stripped();
             if stripped.starts_with('#') {
                 self.read_comment(&physical, start);
@@ -169,12 +174,15 @@ impl<'a> Parser<'a> {
         let lines = LineRange { first: line.lines.first, last: self.lines.number().max(line.lines.last) };
         self.report_heredocs(&bodies, span);
         let docs = std::mem::take(&mut self.docs);
-        let check_overrides = syntax::read_overrides(&docs, &mut self.diagnostics);
-        let keyword = Spanned::new(text[head.word.clone()].to_owned(), line.span(head.word.start, head.word.end));
+        let check_overrides = syntax::read_overrides(&docs, &mut self.diagnostics).map(Box::new);
+        let keyword =
+            Spanned::new(Keyword::spelling(&text[head.word.clone()]), line.span(head.word.start, head.word.end));
         let statement = instruction::read_statement(&line, &head, bodies.heredocs, self.escape, &mut self.diagnostics);
         let has_empty_continuation = line.has_empty_continuation;
         let mut original = line.text.into_owned();
         original.drain(..start);
+        // What was joined was given room to grow.
+        original.shrink_to_fit();
         match statement {
             Statement::From(from) => self.stages.push(Stage {
                 index: self.stages.len(),

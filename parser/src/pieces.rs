@@ -21,7 +21,7 @@ pub enum PieceKind<'a> {
     Directive,
     /// A comment outside instructions.
     Comment,
-    /// A line that says nothing: blank, or a continuation that nothing follows.
+    /// A line that says nothing: blank, a continuation that nothing follows, or what was not read behind very many errors.
     Blank,
     /// The FROM that begins a stage.
     From(&'a Stage),

@@ -3,7 +3,7 @@
 use crate::ast::{Directives, Escape};
 use crate::check::CheckSettings;
 use crate::codes;
-use crate::diagnostic::{Diagnostic, keep};
+use crate::diagnostic::{Diagnostic, is_full_of_warnings, keep};
 use crate::json;
 use crate::lines::{Lines, PhysicalLine};
 use crate::rule::Rule;
@@ -119,6 +119,9 @@ fn apply(directives: &mut Directives, name: &'static str, value: Spanned<String>
 /// Warns of names that are no rule, which the reference passes over in silence.
 pub(crate) fn warn_of_unknown_rules(settings: &CheckSettings, span: Span, out: &mut Vec<Diagnostic>) {
     for name in &settings.unknown {
+        if is_full_of_warnings(out) {
+            return;
+        }
         let made = Diagnostic::warning(codes::UNKNOWN_RULE, format!("there is no build check {name:?}"), span);
         let made = match suggest(name, Rule::ALL.iter().map(|rule| rule.name())) {
             Some(near) => made.with_help(format!("did you mean {near}?")),

@@ -367,4 +367,30 @@ fn problems_are_kept_in_bounds() {
     assert!(many.has_errors() && many.diagnostics.len() <= 2_000);
     let long = read(&format!("FROM scratch\nRUN --{}\n", "x".repeat(100_000)));
     assert!(long.diagnostics[0].message.len() < 5_000);
+    let lines = read(&"x\n".repeat(1 << 19));
+    assert!(lines.diagnostics.len() <= 2_000 && lines.dockerfile.orphans.len() <= 2_000, "the rest is not read");
+}
+
+/// Every word looked through all bodies, so that a file of a megabyte took minutes.
+#[test]
+fn many_here_documents_on_one_line_are_read_in_one_pass() {
+    let words: String = (0..40_000).map(|index| format!("<<E{index} \\\n")).collect();
+    let bodies: String = (0..40_000).map(|index| format!("{index}\nE{index}\n")).collect();
+    let parsed = read(&format!("FROM scratch\nCOPY {words}/x/\n{bodies}"));
+    assert!(!parsed.has_errors());
+    let InstructionKind::Copy(copy) = &parsed.dockerfile.stages[0].instructions[0].kind else { panic!() };
+    let CopySource::Heredoc(last) = &copy.sources[39_999] else { panic!() };
+    assert_eq!(last.body, b"39999\n");
+}
+
+/// Words of one name share a body, each with a copy of its own.
+#[test]
+fn here_documents_named_again_have_a_bound() {
+    let bodies = format!("{}{}\nE\n", "E\n".repeat(19), "x".repeat(1 << 20));
+    let parsed = read(&format!("FROM scratch\nCOPY {}/x/\n{bodies}", "<<E ".repeat(20)));
+    assert!(
+        parsed.diagnostics.iter().any(|found| found.message.contains("more than 16 MiB")),
+        "{:?}",
+        parsed.diagnostics
+    );
 }

@@ -105,7 +105,11 @@ fn seeds(folder: &Path) -> Result<PathBuf> {
     for part in ["testdata/dockerfiles", "testdata/conformance"] {
         for entry in std::fs::read_dir(root().join(part))? {
             let path = entry?.path();
-            let files = if path.is_dir() { vec![path.join("Dockerfile"), path.join("context/.dockerignore")] } else { vec![path] };
+            let files = if path.is_dir() {
+                vec![path.join("Dockerfile"), path.join("context/.dockerignore")]
+            } else {
+                vec![path]
+            };
             for file in files.iter().filter(|file| file.is_file()) {
                 std::fs::copy(file, seeds.join(count.to_string()))
                     .with_context(|| format!("cannot copy {}", file.display()))?;

@@ -134,7 +134,7 @@ impl<'a> Builder<'a> {
 
     fn stage(&mut self, index: usize, lints: &mut Lints) {
         let entry = &self.table.entries[index];
-        lints.enter(entry.stage.check_overrides.as_ref());
+        lints.enter(entry.stage.check_overrides.as_deref());
         let Some((base, state)) = self.start(index, lints) else { return };
         let inherited_history = state.config.history.len();
         let mut evaluator = Evaluator {
@@ -158,7 +158,7 @@ impl<'a> Builder<'a> {
         for instruction in instructions {
             let (span, lines) = (instruction.span, instruction.lines);
             evaluator.place = Place { span, lines, trigger: None, trigger_span: None };
-            evaluator.lints.enter(instruction.check_overrides.as_ref());
+            evaluator.lints.enter(instruction.check_overrides.as_deref());
             evaluator.instruction(instruction);
         }
         let Evaluator { state, steps, .. } = evaluator;

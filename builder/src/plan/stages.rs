@@ -95,7 +95,7 @@ impl<'a> Table<'a> {
         let globals = Globals::new(dockerfile, options, lints);
         let mut table = Self { dockerfile, options, globals, entries: Vec::with_capacity(dockerfile.stages.len()) };
         for stage in &dockerfile.stages {
-            lints.enter(stage.check_overrides.as_ref());
+            lints.enter(stage.check_overrides.as_deref());
             let base_name = table.base_name(stage, lints);
             let base = base_name.as_deref().and_then(|name| table.bind_base(stage, name, lints));
             let platform = stage.platform.as_ref().and_then(|word| table.platform(stage, word, lints));

@@ -75,14 +75,7 @@ fn explain(code: &str) -> anyhow::Result<ExitCode> {
 fn parse(file: &std::path::Path, tree: bool) -> anyhow::Result<ExitCode> {
     let bytes = std::fs::read(file).map_err(|error| anyhow::anyhow!("cannot read {}: {error}", file.display()))?;
     let parsed = strake::parse(&bytes, &strake::ParseOptions::default());
-    let source = std::sync::Arc::new(parsed.dockerfile.source.clone());
-    let name: std::sync::Arc<str> = file.display().to_string().into();
-    for diagnostic in &parsed.diagnostics {
-        let line = parsed.dockerfile.lines_of(diagnostic.span).first;
-        let diagnostic = diagnostic.clone();
-        let finding = strake::Finding { file: name.clone(), source: source.clone(), line, diagnostic };
-        complain(&render::finding(&finding, console::colors_enabled_stderr()));
-    }
+    dockerfile::show(&file.display().to_string(), &parsed.dockerfile, &parsed.diagnostics);
     if tree {
         say(&format!("{:#?}", parsed.dockerfile));
     } else {
@@ -90,6 +83,8 @@ fn parse(file: &std::path::Path, tree: bool) -> anyhow::Result<ExitCode> {
         let instructions: usize = parsed.dockerfile.stages.iter().map(|stage| stage.instructions.len() + 1).sum();
         say(&format!("{stages} stages, {} instructions", instructions + parsed.dockerfile.global_args.len()));
     }
-    let failed = parsed.diagnostics.iter().any(strake::Diagnostic::is_error);
+    let failed = parsed.has_errors();
+    // The process ends here: to give the tree back piece by piece would take as long as half of the parse.
+    std::mem::forget(parsed);
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

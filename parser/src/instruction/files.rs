@@ -1,5 +1,7 @@
 //! COPY and ADD (dockerfile.md §13.5).
 
+use std::collections::HashMap;
+
 use super::Scope;
 use crate::ast::{Add, Copy, CopySource, Heredoc, InstructionKind, Word};
 use crate::codes;
@@ -30,6 +32,9 @@ static ADD_FLAGS: &[FlagSpec] = &[
     ("unpack", FlagKind::Bool),
 ];
 
+/// The greatest size of all bodies of an instruction in bytes, those counted again that several words name (edges.md 15).
+const MAX_BODIES: usize = 16 << 20;
+
 impl Scope<'_> {
     pub(super) fn read_copy(&mut self) -> Option<InstructionKind> {
         let flags = self.read_flags(COPY_FLAGS);
@@ -40,12 +45,12 @@ impl Scope<'_> {
         let flags = self.read_flags(ADD_FLAGS);
         let copy = self.read_transfer(&flags)?;
         let given = |name| flags.find(name).map(|flag| flag.is_true);
-        Some(InstructionKind::Add(Add {
+        Some(InstructionKind::Add(Box::new(Add {
             copy,
             keep_git_dir: given("keep-git-dir"),
             checksum: flags.word("checksum"),
             unpack: given("unpack"),
-        }))
+        })))
     }
 
     fn read_transfer(&mut self, flags: &Flags) -> Option<Copy> {
@@ -69,22 +74,32 @@ impl Scope<'_> {
         }
         let mut sources = Vec::with_capacity(words.len());
         let mut has_heredoc = false;
+        let heredocs = std::mem::take(&mut self.heredocs);
+        // Of two here-docs with one name the reference takes the later body for both.
+        let by_name: HashMap<&str, &Heredoc> =
+            heredocs.iter().map(|heredoc| (heredoc.name.as_str(), heredoc)).collect();
+        let mut size = 0;
         for word in words {
             let Some(start) = start_of(&word) else {
                 sources.push(CopySource::Word(word));
                 continue;
             };
             has_heredoc = true;
-            // Of two here-docs with one name the reference takes the later body for both.
-            let found = self.heredocs.iter().rev().find(|heredoc| heredoc.name == start.name);
-            let mut heredoc = match found {
-                Some(heredoc) => heredoc.clone(),
+            let mut heredoc = match by_name.get(start.name.as_str()) {
+                Some(heredoc) => {
+                    size += heredoc.body.len();
+                    if size > MAX_BODIES {
+                        self.bodies_too_large(word.span);
+                        return None;
+                    }
+                    (*heredoc).clone()
+                }
                 None => self.heredoc_without_body(start, &word),
             };
             heredoc.word = word;
             sources.push(CopySource::Heredoc(heredoc));
         }
-        self.check_unused_heredocs(has_heredoc);
+        self.check_unused_heredocs(&heredocs, has_heredoc);
         Some(Copy {
             sources,
             dest,
@@ -95,6 +110,12 @@ impl Scope<'_> {
             parents: flags.is_true("parents"),
             exclude: flags.all("exclude").map(|flag| flag.value.clone()).collect(),
         })
+    }
+
+    fn bodies_too_large(&mut self, span: Span) {
+        let message = format!("the here-documents of this instruction hold more than {} MiB", MAX_BODIES >> 20);
+        let help = "name each delimiter once: those of one name all hold the last text";
+        self.report(Diagnostic::error(codes::EXPANSION_TOO_LARGE, message, span).with_help(help));
     }
 
     fn heredoc_without_body(&mut self, start: HeredocStart, word: &Word) -> Heredoc {
@@ -113,11 +134,11 @@ impl Scope<'_> {
     }
 
     /// The arguments are split first, so that `<< EOF` names two files (dockerfile.md §6.7).
-    fn check_unused_heredocs(&mut self, has_heredoc: bool) {
+    fn check_unused_heredocs(&mut self, heredocs: &[Heredoc], has_heredoc: bool) {
         if has_heredoc {
             return;
         }
-        let Some(unused) = self.heredocs.first().cloned() else { return };
+        let Some(unused) = heredocs.first() else { return };
         let message = format!(
             "{} looks for files here, not for a here-document: write <<{} without a space",
             self.name, unused.name

@@ -20,7 +20,7 @@ pub(super) fn check<'a>(
     check_repeated(stage, findings);
     let mut shell = shell;
     for instruction in &stage.instructions {
-        let overrides = instruction.check_overrides.as_ref();
+        let overrides = instruction.check_overrides.as_deref();
         match &instruction.kind {
             InstructionKind::Env(pairs) => {
                 check_legacy(source, instruction, pairs, findings);
@@ -71,7 +71,7 @@ fn check_repeated(stage: &Stage, findings: &mut Findings<'_>) {
             );
             let made = Diagnostic::lint(Rule::MultipleInstructionsDisallowed, message, earlier.span);
             let made = made.with_label(instruction.keyword.span, "this one is used");
-            findings.add_with_help(instruction.check_overrides.as_ref(), made);
+            findings.add_with_help(instruction.check_overrides.as_deref(), made);
         }
     }
 }
@@ -87,7 +87,7 @@ fn check_legacy(source: &SourceText, instruction: &Instruction, pairs: &KeyValue
     let whole = name.span.join(value.span);
     let quote = if value.raw.contains(char::is_whitespace) { "\"" } else { "" };
     let made = if is_plain { made.with_fix(whole, format!("{}={quote}{}{quote}", name.raw, value.raw)) } else { made };
-    findings.add_with_help(instruction.check_overrides.as_ref(), made);
+    findings.add_with_help(instruction.check_overrides.as_deref(), made);
 }
 
 fn check_secret(keyword: &str, name: &str, span: Span, overrides: Option<&CheckSettings>, findings: &mut Findings<'_>) {
@@ -105,7 +105,7 @@ fn check_signal_form(
     has_shell: bool,
     findings: &mut Findings<'_>,
 ) {
-    let overrides = instruction.check_overrides.as_ref();
+    let overrides = instruction.check_overrides.as_deref();
     check_json(form, overrides, findings);
     let Form::Shell(text) = form else { return };
     if has_shell {
@@ -162,7 +162,7 @@ fn looks_like_json(text: &str) -> bool {
 }
 
 fn check_run(instruction: &Instruction, run: &Run, shell: &[Spanned<String>], findings: &mut Findings<'_>) {
-    let overrides = instruction.check_overrides.as_ref();
+    let overrides = instruction.check_overrides.as_deref();
     let Form::Shell(text) = &run.command else { return };
     let is_script = run.heredoc_shape() == RunHeredocs::Script;
     let script = match run.heredocs.first() {

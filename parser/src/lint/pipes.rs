@@ -11,7 +11,7 @@ use crate::span::Spanned;
 const SAFE: &[&str] = &["echo", "printf", "yes", "true", ":", "seq"];
 
 pub(super) fn check(instruction: &Instruction, run: &Run, shell: &[Spanned<String>], findings: &mut Findings<'_>) {
-    let overrides = instruction.check_overrides.as_ref();
+    let overrides = instruction.check_overrides.as_deref();
     if !findings.wants(overrides, Rule::PipeWithoutPipefail) {
         return;
     }

@@ -14,12 +14,12 @@ pub(super) fn check(dockerfile: &Dockerfile, findings: &mut Findings<'_>) {
         if let (Some(key), Some(name)) = (stage.key(), &stage.name) {
             if matches!(key.as_str(), "context" | "scratch") {
                 let message = format!("Stage name should not use the same name as reserved stage {key:?}");
-                findings.add(stage.check_overrides.as_ref(), Rule::ReservedStageName, message, name.span);
+                findings.add(stage.check_overrides.as_deref(), Rule::ReservedStageName, message, name.span);
             }
             if let Some(first) = seen.get(&key) {
                 let message = format!("Duplicate stage name {key:?}, stage names should be unique");
                 let made = Diagnostic::lint(Rule::DuplicateStageName, message, name.span);
-                findings.add_with_help(stage.check_overrides.as_ref(), made.with_label(*first, "given here first"));
+                findings.add_with_help(stage.check_overrides.as_deref(), made.with_label(*first, "given here first"));
             }
             seen.insert(key, name.span);
         }
@@ -50,7 +50,7 @@ fn check_platform(stage: &Stage, findings: &mut Findings<'_>) {
     let message = format!("FROM --platform flag should not use constant value {:?}", platform.raw);
     let made = Diagnostic::lint(Rule::FromPlatformFlagConstDisallowed, message, platform.span);
     let help = format!("write --platform=$BUILDPLATFORM, or name the stage after the platform, as in AS build-{arch}");
-    findings.add_with_help(stage.check_overrides.as_ref(), made.with_help(help));
+    findings.add_with_help(stage.check_overrides.as_deref(), made.with_help(help));
 }
 
 /// Gives system and architecture, normalised as far as names of stages may hold them (dockerfile.md §7.3).
@@ -79,7 +79,7 @@ fn check_pinning(stage: &Stage, findings: &mut Findings<'_>) {
     if base.is_empty() || base == "scratch" || base.contains('$') || base.contains('@') {
         return;
     }
-    let overrides = stage.check_overrides.as_ref();
+    let overrides = stage.check_overrides.as_deref();
     let name = base.rsplit('/').next().unwrap_or_default();
     let tag = name.split_once(':').map_or("latest", |(_, tag)| tag);
     if tag == "latest" && findings.wants(overrides, Rule::LatestTag) {

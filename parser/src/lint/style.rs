@@ -23,8 +23,8 @@ pub(super) fn check(dockerfile: &Dockerfile, findings: &mut Findings<'_>) {
 
 fn check_stage(dockerfile: &Dockerfile, stage: &Stage, findings: &mut Findings<'_>) {
     let source = &dockerfile.source;
-    let overrides = stage.check_overrides.as_ref();
-    let from = stage.keyword.value.as_str();
+    let overrides = stage.check_overrides.as_deref();
+    let from = &*stage.keyword.value;
     if let Some(keyword) = &stage.as_keyword {
         let is_mismatch =
             (is_lower(from) && !is_lower(&keyword.value)) || (is_upper(from) && !is_upper(&keyword.value));
@@ -56,7 +56,7 @@ fn check_stage(dockerfile: &Dockerfile, stage: &Stage, findings: &mut Findings<'
 }
 
 fn check_instruction(source: &SourceText, instruction: &Instruction, findings: &mut Findings<'_>) {
-    let overrides = instruction.check_overrides.as_ref();
+    let overrides = instruction.check_overrides.as_deref();
     match &instruction.kind {
         InstructionKind::Maintainer(text) => {
             let message = "Maintainer instruction is deprecated in favor of using label".to_owned();
@@ -87,9 +87,9 @@ fn check_instruction(source: &SourceText, instruction: &Instruction, findings: &
 fn check_casing(dockerfile: &Dockerfile, findings: &mut Findings<'_>) {
     let mut keywords = Vec::new();
     for stage in &dockerfile.stages {
-        keywords.push((&stage.keyword, stage.check_overrides.as_ref()));
+        keywords.push((&stage.keyword, stage.check_overrides.as_deref()));
         for instruction in &stage.instructions {
-            keywords.push((&instruction.keyword, instruction.check_overrides.as_ref()));
+            keywords.push((&instruction.keyword, instruction.check_overrides.as_deref()));
         }
     }
     let lower = keywords.iter().filter(|(keyword, _)| is_lower(&keyword.value)).count();

@@ -42,7 +42,7 @@ fn check_stages(dockerfile: &Dockerfile, uses: &Uses, findings: &mut Findings<'_
                 Diagnostic::lint(Rule::UnusedStage, message, stage.from_span).with_help("remove it, or give it a name")
             }
         };
-        findings.add_with_help(stage.check_overrides.as_ref(), made);
+        findings.add_with_help(stage.check_overrides.as_deref(), made);
     }
 }
 
@@ -104,7 +104,7 @@ fn check_args(
         if let Some(lines) = own_lines(source, instruction, items) {
             made = made.with_fix(lines, "");
         }
-        findings.add_with_help(instruction.check_overrides.as_ref(), made);
+        findings.add_with_help(instruction.check_overrides.as_deref(), made);
     }
 }
 

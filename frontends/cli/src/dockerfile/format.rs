@@ -2,13 +2,11 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use strake::{Diagnostic, ErrorKind, Finding, ParseOptions};
+use strake::{ErrorKind, ParseOptions};
 
 use super::FormatArgs;
-use crate::render;
 
 /// Formats every file; one that cannot be formatted keeps none of the others from it.
 pub(super) fn run(args: &FormatArgs) -> Result<ExitCode> {
@@ -25,7 +23,8 @@ pub(super) fn run(args: &FormatArgs) -> Result<ExitCode> {
         let formatted = match strake::format(&bytes) {
             Ok(formatted) => formatted,
             Err(problems) => {
-                show(&name, &bytes, problems);
+                let dockerfile = strake::parse(&bytes, &ParseOptions::default()).dockerfile;
+                super::show(&name, &dockerfile, &problems);
                 is_well = false;
                 continue;
             }
@@ -45,17 +44,6 @@ pub(super) fn run(args: &FormatArgs) -> Result<ExitCode> {
     }
     let failed = crate::exit::of_kind(ErrorKind::User);
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::from(failed) })
-}
-
-/// Shows the errors that keep a file from being formatted.
-fn show(name: &str, bytes: &[u8], problems: Vec<Diagnostic>) {
-    let dockerfile = strake::parse(bytes, &ParseOptions::default()).dockerfile;
-    let source = Arc::new(dockerfile.source.clone());
-    for diagnostic in problems.into_iter().filter(Diagnostic::is_error) {
-        let line = dockerfile.lines_of(diagnostic.span).first;
-        let finding = Finding { file: name.into(), source: Arc::clone(&source), line, diagnostic };
-        crate::complain(&render::finding(&finding, console::colors_enabled_stderr()));
-    }
 }
 
 /// Puts the text in the file's place: the file that a link leads to, with its permissions, whole or not at all.

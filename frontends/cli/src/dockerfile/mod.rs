@@ -4,10 +4,13 @@ mod format;
 mod graph;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand, ValueEnum};
+use strake::{Diagnostic, Dockerfile, Finding};
 
+use crate::render;
 use crate::request::{DOCKERFILE_LIMIT, read_stdin};
 
 /// The tools.
@@ -77,4 +80,17 @@ fn read(file: &str) -> Result<(String, Vec<u8>)> {
     }
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {file}"))?;
     Ok((file.to_owned(), bytes))
+}
+
+/// Shows problems of a Dockerfile with the lines they are in.
+pub(crate) fn show(name: &str, dockerfile: &Dockerfile, problems: &[Diagnostic]) {
+    if problems.is_empty() {
+        return;
+    }
+    let source = Arc::new(dockerfile.source.clone());
+    for diagnostic in problems {
+        let line = dockerfile.lines_of(diagnostic.span).first;
+        let finding = Finding { file: name.into(), source: Arc::clone(&source), line, diagnostic: diagnostic.clone() };
+        crate::complain(&render::finding(&finding, console::colors_enabled_stderr()));
+    }
 }
