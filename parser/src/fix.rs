@@ -151,6 +151,7 @@ mod tests {
             "FROM a:1\nRUN apk update && apk add x\n",
             "FROM a:1\nRUN sh -c \"apk add x\"\n",
             "# what\nFROM a:1\n# A is\nARG A\n",
+            "FROM a:1\nARG VERSION=1\nLABEL v=$VERSOIN\n",
             "FROM a:1\nCOPY --chmod=a+w a /c\n",
         ] {
             assert_eq!(fixed(text), text);

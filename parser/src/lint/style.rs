@@ -1,7 +1,7 @@
 //! Checks of spelling: letter case, blank lines, comments.
 
 use super::Findings;
-use crate::ast::{Copy, CopySource, Dockerfile, Instruction, InstructionKind, Stage};
+use crate::ast::{Copy, CopySource, Dockerfile, Escape, Instruction, InstructionKind, Stage};
 use crate::check::CheckSettings;
 use crate::diagnostic::Diagnostic;
 use crate::rule::Rule;
@@ -11,12 +11,12 @@ use crate::span::{LineRange, Span, Spanned};
 pub(super) fn check(dockerfile: &Dockerfile, findings: &mut Findings<'_>) {
     check_casing(dockerfile, findings);
     for instruction in &dockerfile.global_args {
-        check_instruction(&dockerfile.source, instruction, findings);
+        check_instruction(dockerfile, instruction, findings);
     }
     for stage in &dockerfile.stages {
         check_stage(dockerfile, stage, findings);
         for instruction in &stage.instructions {
-            check_instruction(&dockerfile.source, instruction, findings);
+            check_instruction(dockerfile, instruction, findings);
         }
     }
 }
@@ -52,10 +52,11 @@ fn check_stage(dockerfile: &Dockerfile, stage: &Stage, findings: &mut Findings<'
     if stage.has_empty_continuation {
         report_empty_continuation(source, stage.lines, None, overrides, findings);
     }
-    check_windows_escape(source, stage.lines, overrides, findings);
+    check_windows_escape(dockerfile, stage.lines, None, overrides, findings);
 }
 
-fn check_instruction(source: &SourceText, instruction: &Instruction, findings: &mut Findings<'_>) {
+fn check_instruction(dockerfile: &Dockerfile, instruction: &Instruction, findings: &mut Findings<'_>) {
+    let source = &dockerfile.source;
     let overrides = instruction.check_overrides.as_deref();
     match &instruction.kind {
         InstructionKind::Maintainer(text) => {
@@ -77,10 +78,11 @@ fn check_instruction(source: &SourceText, instruction: &Instruction, findings: &
         }
         _ => {}
     }
+    let heredoc = first_heredoc(&instruction.kind);
     if instruction.has_empty_continuation {
-        report_empty_continuation(source, instruction.lines, first_heredoc(&instruction.kind), overrides, findings);
+        report_empty_continuation(source, instruction.lines, heredoc, overrides, findings);
     }
-    check_windows_escape(source, instruction.lines, overrides, findings);
+    check_windows_escape(dockerfile, instruction.lines, heredoc, overrides, findings);
 }
 
 /// Keywords follow the case of most; mixed ones count for neither side and upper case wins a tie.
@@ -170,13 +172,22 @@ fn report_empty_continuation(
 
 /// A path like `C:\` at the end of a line continues the line (dockerfile.md §22.3).
 fn check_windows_escape(
-    source: &SourceText,
+    dockerfile: &Dockerfile,
     lines: LineRange,
+    heredoc: Option<usize>,
     overrides: Option<&CheckSettings>,
     findings: &mut Findings<'_>,
 ) {
-    // Only a continued instruction has more than one line.
+    if dockerfile.directives.escape() != Escape::Backslash {
+        return;
+    }
+    let source = &dockerfile.source;
+    let end = heredoc.unwrap_or(usize::MAX);
+    // Before its here-documents only a continued instruction has more than one line.
     for number in lines.first..lines.last {
+        if source.line_span(number).is_none_or(|span| span.start >= end) {
+            return;
+        }
         let Some(line) = source.line(number) else { return };
         let line = line.trim_end_matches([' ', '\t']);
         let word = line.rsplit([' ', '\t']).next().unwrap_or_default();

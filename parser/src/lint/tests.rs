@@ -86,6 +86,12 @@ fn every_rule_of_the_tree_fires() {
 }
 
 #[test]
+fn backslashes_that_escape_nothing_are_no_mistake() {
+    assert_eq!(lint("# escape=`\nFROM scratch\nCOPY <<EOF C:\\app\\\nx\nEOF\n"), [""; 0]);
+    assert_eq!(lint("FROM scratch\nCOPY <<EOF /app\nC:\\app\\\nEOF\n"), [""; 0]);
+}
+
+#[test]
 fn experimental_rules_fire_when_asked_for() {
     let text = "# what\nARG V\nFROM alpine\nRUN apt-get update | tee /log\n";
     assert_eq!(lint(text), [""; 0]);

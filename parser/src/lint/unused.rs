@@ -9,6 +9,10 @@ use crate::diagnostic::Diagnostic;
 use crate::rule::Rule;
 use crate::source::SourceText;
 use crate::span::Span;
+use crate::suggest::suggest;
+
+/// With so many variables nobody looks for the one that is meant.
+const MOST_VARIABLES: usize = 1_000;
 
 pub(super) fn check(dockerfile: &Dockerfile, uses: &Uses, findings: &mut Findings<'_>) {
     check_stages(dockerfile, uses, findings);
@@ -101,7 +105,9 @@ fn check_args(
         }
         let message = format!("ARG {} is used nowhere", item.name.value);
         let mut made = Diagnostic::lint(Rule::UnusedArg, message, item.name.span).with_help("remove it");
-        if let Some(lines) = own_lines(source, instruction, items) {
+        if let Some(lines) = own_lines(source, instruction, items)
+            && !is_misspelt(source, &item.name.value)
+        {
             made = made.with_fix(lines, "");
         }
         findings.add_with_help(instruction.check_overrides.as_deref(), made);
@@ -116,6 +122,17 @@ fn is_known_to_builders(name: &str) -> bool {
         || name.starts_with("BUILDKIT_")
         || name == "SOURCE_DATE_EPOCH"
         || name.to_lowercase().ends_with("_proxy")
+}
+
+/// Says whether a variable of the file may be meant to be this argument.
+fn is_misspelt(source: &SourceText, name: &str) -> bool {
+    let is_part = |c: &char| c.is_ascii_alphanumeric() || *c == '_';
+    let used = source.text().split('$').skip(1).map(|rest| {
+        let rest = rest.strip_prefix('{').unwrap_or(rest);
+        rest.get(..rest.chars().take_while(is_part).count()).unwrap_or_default()
+    });
+    let used: Vec<&str> = used.take(MOST_VARIABLES).collect();
+    used.len() == MOST_VARIABLES || suggest(name, used).is_some()
 }
 
 /// Gives the lines of an ARG that declares one name, when no comment describes it.
