@@ -3,9 +3,13 @@
 /// Names that Windows keeps for devices, whatever extension follows (windows.md §5.2).
 const DEVICES: &[&str] = &["con", "prn", "aux", "nul", "conin$", "conout$"];
 
-/// Brings a directory into the form of the image config: absolute and clean; on Windows with backslashes and without
-/// drive.
+/// Brings a directory into the form of the image config: an absolute one as it is written, as the reference keeps it
+/// (conformance case `config-workdir-as-written`), a relative one joined and clean; on Windows clean in any case, with
+/// backslashes and without drive.
 pub(super) fn directory(is_windows: bool, current: &str, path: &str) -> Result<String, String> {
+    if !is_windows && path.starts_with('/') {
+        return Ok(path.to_owned());
+    }
     let joined = absolute(is_windows, current, path)?;
     Ok(if is_windows { joined.replace('/', "\\") } else { joined })
 }
@@ -110,11 +114,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn linux_directories_are_absolute_and_clean() {
+    fn linux_directories_are_absolute_and_relative_ones_clean() {
         for (current, path, expected) in [
             ("/", "a", "/a"),
             ("/a/b", "../c/./d//", "/a/c/d"),
-            ("/a", "/x/", "/x"),
+            ("/a", "/x/", "/x/"),
+            ("/x//", "y/", "/x/y"),
             ("", "x", "/x"),
             ("/a", "../../..", "/"),
             ("/a", "C:\\x", "/a/C:\\x"),
