@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use strake_layers::{Cancel, Digest, NoticeSink, Platform, Timestamp};
-use strake_parser::{Diagnostic, ParseOptions, Parsed};
+use strake_parser::{Compose, Diagnostic, ParseOptions, Parsed};
 use strake_snapshotter::{CopySnapshotter, OverlaySnapshotter, Snapshotter, Store, StoreOptions};
 
 use crate::cache::Results;
@@ -19,7 +19,7 @@ use crate::plan::{self, KnownImages, Plan, PlanOptions, Planned};
 use crate::request::{BuildRequest, Output};
 use crate::resolve::Resolver;
 use crate::runner::{LinuxOptions, LinuxRunner, Runner};
-use crate::source::Sources;
+use crate::source::{IncludedFiles, Sources};
 use crate::{Error, Result, secrets};
 
 /// Where a builder works, and with what.
@@ -146,17 +146,40 @@ pub(crate) struct Phases<'a> {
 
 /// The Dockerfile as read and parsed.
 pub(crate) struct Text {
+    name: Arc<str>,
+    pub(crate) parsed: Parsed,
+    options: ParseOptions,
+}
+
+/// The Dockerfile of one platform: conditions worked out, included files in their places.
+pub(crate) struct Composed {
     pub(crate) parsed: Parsed,
     pub(crate) found_in: FoundIn,
 }
 
 impl Text {
-    pub(crate) fn parse(name: String, bytes: &[u8], build_args: &[(String, String)]) -> Self {
+    /// Reads a file; the build argument `BUILDKIT_SYNTAX` wins over its directive.
+    pub(crate) fn parse(name: &str, bytes: &[u8], build_args: &[(String, String)]) -> Self {
         let syntax =
             build_args.iter().rev().find(|(name, _)| name == "BUILDKIT_SYNTAX").map(|(_, value)| value.clone());
-        let parsed = strake_parser::parse(bytes, &ParseOptions { syntax, ..ParseOptions::default() });
-        let found_in = FoundIn::new(name, parsed.dockerfile.clone());
-        Self { parsed, found_in }
+        let options = ParseOptions { syntax, ..ParseOptions::default() };
+        Self { name: name.into(), parsed: strake_parser::parse(bytes, &options), options }
+    }
+
+    /// Makes the plain tree for the arguments and the platform of the options.
+    pub(crate) fn compose(&self, options: &PlanOptions, files: &IncludedFiles) -> Composed {
+        let parsed = strake_parser::compose(
+            &self.parsed,
+            &self.options,
+            Compose {
+                path: files.dockerfile(),
+                build_args: &options.build_args,
+                platform_args: &plan::for_conditions(options),
+                load: &mut |path| files.read(path).map_err(|error| error.to_string()),
+            },
+        );
+        let found_in = FoundIn::new(Arc::clone(&self.name), parsed.dockerfile.clone());
+        Composed { parsed, found_in }
     }
 }
 
@@ -179,7 +202,7 @@ impl Phases<'_> {
         export::check_names(&self.request)?;
         let load = self.report.step("[internal] load build definition", sources.read_dockerfile());
         let (name, bytes) = load.await?;
-        let text = Text::parse(name, &bytes, &self.request.build_args);
+        let text = Text::parse(&name, &bytes, &self.request.build_args);
         let planned = self.plan(&text, sources).await?;
         if self.request.check_only {
             return Ok(Built::default());
@@ -187,7 +210,7 @@ impl Phases<'_> {
         let mut images = Vec::new();
         let annotations = export::Annotations::parse(&self.request.annotations)?;
         let mut blobs = None;
-        for one in planned {
+        for (one, text) in planned {
             let epoch = sources.epoch(one.epoch.as_ref()).await?;
             let clock = Clock { now: self.request.now, epoch };
             let made = Arc::clone(blobs.get_or_insert_with(|| self.blobs(epoch)));
@@ -223,23 +246,25 @@ impl Phases<'_> {
     }
 
     /// Plans each platform, resolving images as planning asks for them.
-    async fn plan(&self, text: &Text, sources: &Sources) -> Result<Vec<Planned>> {
+    async fn plan(&self, text: &Text, sources: &Sources) -> Result<Vec<(Planned, Composed)>> {
         let platforms: Vec<Option<Platform>> = match self.request.platforms.as_slice() {
             [] => vec![None],
             some => some.iter().cloned().map(Some).collect(),
         };
+        let files = sources.included_files().await?;
         let mut known = KnownImages::default();
         let mut planned = Vec::new();
         for platform in platforms {
             let mut options = PlanOptions::from_request(&self.request, platform, Platform::host())?;
             options.ignore = sources.ignore_rules();
-            planned.push(self.plan_one(text, &options, &mut known).await?);
+            let text = text.compose(&options, &files);
+            planned.push((self.plan_one(&text, &options, &mut known).await?, text));
         }
-        self.judge(text, &planned)?;
+        self.judge(&planned)?;
         Ok(planned)
     }
 
-    async fn plan_one(&self, text: &Text, options: &PlanOptions, known: &mut KnownImages) -> Result<Planned> {
+    async fn plan_one(&self, text: &Composed, options: &PlanOptions, known: &mut KnownImages) -> Result<Planned> {
         loop {
             let problems = match plan::plan(&text.parsed, options, known) {
                 Ok(Plan::Ready(planned)) => return Ok(*planned),
@@ -261,12 +286,14 @@ impl Phases<'_> {
     }
 
     /// Reports warnings, once for all platforms, and makes them errors where checks ask for that.
-    fn judge(&self, text: &Text, planned: &[Planned]) -> Result<()> {
+    fn judge(&self, planned: &[(Planned, Composed)]) -> Result<()> {
         let mut seen: Vec<Diagnostic> = Vec::new();
-        for warning in planned.iter().flat_map(|one| &one.warnings) {
-            if !seen.contains(warning) {
-                self.report.send(Event::Diagnostic { finding: text.found_in.finding(warning.clone()) });
-                seen.push(warning.clone());
+        for (one, text) in planned {
+            for warning in &one.warnings {
+                if !seen.contains(warning) {
+                    self.report.send(Event::Diagnostic { finding: text.found_in.finding(warning.clone()) });
+                    seen.push(warning.clone());
+                }
             }
         }
         Ok(())
@@ -285,7 +312,7 @@ impl Phases<'_> {
 
     async fn execute(
         &self,
-        text: &Text,
+        text: &Composed,
         sources: &Arc<Sources>,
         graph: BuildGraph,
         clock: Clock,

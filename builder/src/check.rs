@@ -6,7 +6,7 @@ use std::sync::Arc;
 use strake_layers::{ErrorKind, Platform, Reference};
 use strake_parser::{CopySource, Diagnostic, Dockerfile, InstructionKind, Rule, SourceText, Span, Word};
 
-use crate::build::{Phases, Text};
+use crate::build::{Composed, Phases, Text};
 use crate::events::Event;
 use crate::finding::Finding;
 use crate::plan::{self, ImageSource, KnownImages, Plan, PlanOptions};
@@ -54,12 +54,19 @@ impl Phases<'_> {
         let load = self.report.step("[internal] load build definition", sources.read_dockerfile());
         let (name, bytes) = load.await?;
         let path = sources.host_path(&name);
-        let text = Text::parse(name.clone(), &bytes, &self.request.build_args);
-        let mut found = self.find(&text, &sources).await?;
-        let verdict = found.iter().position(|one| one.code == plan::VERDICT).map(|at| found.remove(at).message);
-        let mut findings: Vec<Finding> = found.into_iter().map(|one| text.found_in.finding(one)).collect();
-        let file = Arc::clone(&text.found_in.file);
-        let mut files = vec![CheckedFile { name: file, path, source: Arc::new(text.parsed.dockerfile.source.clone()) }];
+        let text = Text::parse(&name, &bytes, &self.request.build_args);
+        let mut findings = self.find(&text, &sources).await?;
+        let verdict = findings.iter().position(|one| one.diagnostic.code == plan::VERDICT);
+        let verdict = verdict.map(|at| findings.remove(at).diagnostic.message);
+        let source = Arc::new(text.parsed.dockerfile.source.clone());
+        let mut files = vec![CheckedFile { name: name.as_str().into(), path, source }];
+        for one in &findings {
+            // An included file.
+            if files.iter().all(|file| file.name != one.file) {
+                let (name, source) = (Arc::clone(&one.file), Arc::clone(&one.source));
+                files.push(CheckedFile { path: sources.host_path(&name), name, source });
+            }
+        }
         if let Some((file, finding)) = self.check_ignore_file(&text, &sources, &name).await? {
             files.push(file);
             findings.push(finding);
@@ -67,32 +74,36 @@ impl Phases<'_> {
         Ok(Checked { files, findings, verdict })
     }
 
-    async fn find(&self, text: &Text, sources: &Sources) -> Result<Vec<Diagnostic>> {
+    async fn find(&self, text: &Text, sources: &Sources) -> Result<Vec<Finding>> {
         let platforms: Vec<Option<Platform>> = match self.request.platforms.as_slice() {
             [] => vec![None],
             some => some.iter().cloned().map(Some).collect(),
         };
         let mut known = KnownImages::default();
-        let mut all: Vec<Diagnostic> = Vec::new();
+        let files = sources.included_files().await?;
+        let mut all: Vec<(Span, Finding)> = Vec::new();
         let mut missing: Vec<Diagnostic> = Vec::new();
         for platform in platforms {
             let mut options = PlanOptions::from_request(&self.request, platform, Platform::host())?;
             options.ignore = sources.ignore_rules();
-            let found = self.find_for_one(text, &mut options, &mut known, &mut missing).await?;
+            let text = text.compose(&options, &files);
+            let found = self.find_for_one(&text, &mut options, &mut known, &mut missing).await?;
             for mut found in found.into_iter().chain(missing.drain(..)) {
                 tell_digest(&text.parsed.dockerfile.source, &known, &mut found);
-                if !all.contains(&found) {
-                    all.push(found);
+                let (span, found) = (found.span, text.found_in.finding(found));
+                let is_same = |other: &Finding| other.file == found.file && other.diagnostic == found.diagnostic;
+                if !all.iter().any(|(_, other)| is_same(other)) {
+                    all.push((span, found));
                 }
             }
         }
-        all.sort_by_key(|found| found.span);
-        Ok(all)
+        all.sort_by_key(|(span, _)| *span);
+        Ok(all.into_iter().map(|(_, found)| found).collect())
     }
 
     async fn find_for_one(
         &self,
-        text: &Text,
+        text: &Composed,
         options: &mut PlanOptions,
         known: &mut KnownImages,
         missing: &mut Vec<Diagnostic>,

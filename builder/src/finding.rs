@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde::ser::SerializeStruct;
-use strake_parser::{Diagnostic, Dockerfile, SourceText};
+use strake_parser::{Diagnostic, Dockerfile, SourceText, Span};
 
 /// A diagnostic and the file its spans point into.
 #[derive(Clone, Debug)]
@@ -19,25 +19,91 @@ pub struct Finding {
     pub diagnostic: Diagnostic,
 }
 
-/// A Dockerfile that findings are in.
+/// A Dockerfile that findings are in, with the files that it includes.
 #[derive(Clone, Debug)]
 pub(crate) struct FoundIn {
-    pub(crate) file: Arc<str>,
     pub(crate) dockerfile: Arc<Dockerfile>,
+    /// The file itself, then the included ones, as their texts follow each other in the source.
+    files: Arc<[File]>,
+}
+
+/// One of the files whose texts make up a source.
+#[derive(Debug)]
+struct File {
+    name: Arc<str>,
     source: Arc<SourceText>,
+    start: usize,
+    lines_before: usize,
+    /// The INCLUDE that names it.
+    at: Option<Span>,
 }
 
 impl FoundIn {
     /// Takes a parsed file and what messages call it.
     pub(crate) fn new(file: impl Into<Arc<str>>, dockerfile: Dockerfile) -> Self {
-        let source = Arc::new(dockerfile.source.clone());
-        Self { file: file.into(), dockerfile: Arc::new(dockerfile), source }
+        let whole = &dockerfile.source;
+        let included = whole.included();
+        let source = match included.first() {
+            None => whole.clone(),
+            Some(next) => SourceText::new(&whole.bytes(Span::new(0, next.start))),
+        };
+        let mut files = vec![File { name: file.into(), source: Arc::new(source), start: 0, lines_before: 0, at: None }];
+        for (at, one) in included.iter().enumerate() {
+            let end = included.get(at + 1).map_or(whole.text().len(), |next| next.start);
+            files.push(File {
+                name: one.path.as_str().into(),
+                source: Arc::new(SourceText::new(&whole.bytes(Span::new(one.start, end)))),
+                start: one.start,
+                lines_before: one.lines_before,
+                at: Some(one.at),
+            });
+        }
+        Self { dockerfile: Arc::new(dockerfile), files: files.into() }
     }
 
-    /// Puts a diagnostic into the file.
-    pub(crate) fn finding(&self, diagnostic: Diagnostic) -> Finding {
+    /// Puts a diagnostic into the file that it points into. Places in other files, and those that the file was included
+    /// from, become notes.
+    pub(crate) fn finding(&self, mut diagnostic: Diagnostic) -> Finding {
         let line = self.dockerfile.lines_of(diagnostic.span).first;
-        Finding { file: Arc::clone(&self.file), source: Arc::clone(&self.source), line, diagnostic }
+        let file = self.file_at(diagnostic.span);
+        let is_here = |span: Span| self.file_at(span).start == file.start;
+        let local = |span: Span| Span::new(span.start.saturating_sub(file.start), span.end.saturating_sub(file.start));
+        let (here, elsewhere) =
+            std::mem::take(&mut diagnostic.labels).into_iter().partition(|label| is_here(label.span));
+        diagnostic.labels = here;
+        for label in &mut diagnostic.labels {
+            label.span = local(label.span);
+        }
+        let elsewhere: Vec<strake_parser::Label> = elsewhere;
+        diagnostic.notes.extend(elsewhere.iter().map(|label| format!("{}: {}", self.place(label.span), label.message)));
+        diagnostic.fix = diagnostic.fix.filter(|fix| is_here(fix.span));
+        if let Some(fix) = &mut diagnostic.fix {
+            fix.span = local(fix.span);
+        }
+        diagnostic.span = local(diagnostic.span);
+        let mut at = file.at;
+        while let Some(include) = at {
+            diagnostic.notes.push(format!("included from {}", self.place(include)));
+            at = self.file_at(include).at;
+        }
+        let line = line.saturating_sub(file.lines_before).max(1);
+        Finding { file: Arc::clone(&file.name), source: Arc::clone(&file.source), line, diagnostic }
+    }
+
+    /// The first line of an instruction, counted in its own file.
+    pub(crate) fn line_of(&self, instruction: Span) -> usize {
+        let line = self.dockerfile.source.line_of(instruction.start);
+        line.saturating_sub(self.file_at(instruction).lines_before)
+    }
+
+    fn place(&self, span: Span) -> String {
+        format!("{}:{}", self.file_at(span).name, self.line_of(span))
+    }
+
+    fn file_at(&self, span: Span) -> &File {
+        let after = self.files.partition_point(|file| file.start <= span.start);
+        // There is always the file itself, which begins at 0.
+        &self.files[after.saturating_sub(1)]
     }
 }
 
@@ -45,7 +111,7 @@ impl Serialize for Finding {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let found = &self.diagnostic;
         let (line, column) = self.source.line_col(found.span.start);
-        let mut out = serializer.serialize_struct("Finding", 8)?;
+        let mut out = serializer.serialize_struct("Finding", 9)?;
         out.serialize_field("file", &*self.file)?;
         out.serialize_field("line", &line)?;
         out.serialize_field("column", &column)?;
@@ -54,6 +120,7 @@ impl Serialize for Finding {
         out.serialize_field("rule", &found.rule.map(strake_parser::Rule::name))?;
         out.serialize_field("message", &found.message)?;
         out.serialize_field("help", &found.help)?;
+        out.serialize_field("notes", &found.notes)?;
         out.end()
     }
 }

@@ -23,6 +23,7 @@ pub mod events;
 mod execute;
 mod export;
 mod finding;
+mod lower;
 pub mod plan;
 pub mod request;
 pub mod resolve;
@@ -34,6 +35,7 @@ pub use build::{Builder, Built, Settings};
 pub use check::{Checked, CheckedFile};
 pub use error::{Error, Result};
 pub use finding::Finding;
+pub use lower::{LoweredDockerfile, lower};
 
 /// Every code of the builder, with a page about each.
 pub fn code_tables() -> Vec<&'static [strake_parser::codes::CodeEntry]> {

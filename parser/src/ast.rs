@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::check::CheckSettings;
+use crate::features::{Feature, FeatureSet, Language};
 use crate::mount::Mount;
 use crate::source::SourceText;
 use crate::span::{LineRange, Span, Spanned};
@@ -39,8 +40,10 @@ pub struct Directives {
     pub check: Option<Spanned<String>>,
     /// What `# check=` says; the default settings without one.
     pub check_settings: CheckSettings,
-    /// The names in `# strake: features=A,B`.
-    pub features: Vec<Spanned<String>>,
+    /// What `# strake: features=A,B` opts in to.
+    pub features: Vec<Spanned<Feature>>,
+    /// Where that line is.
+    pub features_line: Option<Span>,
 }
 
 impl Dockerfile {
@@ -65,6 +68,12 @@ impl Directives {
     /// Gives the escape character of the file.
     pub fn escape(&self) -> Escape {
         self.escape.map_or(Escape::Backslash, |escape| escape.value)
+    }
+
+    /// Gives how the lines of the file are read.
+    pub(crate) fn language(&self) -> Language {
+        let features: FeatureSet = self.features.iter().map(|feature| feature.value).collect();
+        Language { escape: self.escape(), features }
     }
 }
 
@@ -104,6 +113,10 @@ pub struct Stage {
     pub base: Word,
     /// The value of `--platform`, not expanded.
     pub platform: Option<Word>,
+    /// The items of `--reset`, in order.
+    pub reset: Vec<Spanned<Reset>>,
+    /// Where `--reset` is written.
+    pub reset_flag: Option<Span>,
     /// The keyword `AS` as written.
     pub as_keyword: Option<Spanned<String>>,
     /// The name as written; compare names with [`Stage::key`].
@@ -191,9 +204,28 @@ pub enum InstructionKind {
     Maintainer(Spanned<String>),
     /// `ONBUILD instruction`.
     Onbuild(Onbuild),
+    /// `INCLUDE path`, an addition (docs/language-additions.md).
+    Include(Word),
+    /// `IF condition`, an addition.
+    If(Condition),
+    /// `ELSE` or `ELSE IF condition`, an addition.
+    Else(Option<Condition>),
+    /// `ENDIF`, an addition.
+    Endif,
     /// A line whose keyword or arguments cannot be read; there is an error about it. A line with a wrong flag only
     /// keeps its own kind.
     Unknown(Spanned<String>),
+}
+
+/// A condition of IF; its words are expanded late.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// `WORD`: it is not empty.
+    IsSet(Word),
+    /// `WORD == WORD`.
+    Equal(Word, Word),
+    /// `WORD != WORD`.
+    NotEqual(Word, Word),
 }
 
 /// A piece of text that is expanded late.
@@ -247,6 +279,57 @@ pub struct Run {
     pub security: Option<Spanned<Security>>,
     /// The values of `--device`, in order.
     pub devices: Vec<Device>,
+    /// The value of `--timeout`, more than zero.
+    pub timeout: Option<Spanned<Duration>>,
+    /// The value of `--retry`: how often a step that failed is run again.
+    pub retry: Option<Spanned<u32>>,
+    /// The value of `--memory` in bytes.
+    pub memory: Option<Spanned<u64>>,
+    /// Where these three flags are written.
+    pub limits: Vec<Span>,
+    /// The value of `--env`: the variable that gets what the command writes.
+    pub env: Option<Spanned<String>>,
+}
+
+/// An item of `FROM --reset`: what of the inherited config is taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reset {
+    /// The part of the config.
+    pub part: ResetPart,
+    /// The only key of it that is meant.
+    pub key: Option<String>,
+}
+
+/// A part of an image's config that `FROM --reset` takes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ResetPart {
+    /// All of them.
+    All,
+    /// CMD.
+    Cmd,
+    /// ENTRYPOINT.
+    Entrypoint,
+    /// ENV.
+    Env,
+    /// EXPOSE.
+    Expose,
+    /// HEALTHCHECK.
+    Healthcheck,
+    /// LABEL.
+    Label,
+    /// ONBUILD: the triggers do not fire.
+    Onbuild,
+    /// SHELL.
+    Shell,
+    /// STOPSIGNAL.
+    Stopsignal,
+    /// USER.
+    User,
+    /// VOLUME.
+    Volume,
+    /// WORKDIR.
+    Workdir,
 }
 
 /// The shape of a RUN's here-docs.

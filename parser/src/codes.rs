@@ -57,6 +57,10 @@ codes! {
         "The syntax directive asks for a version of docker/dockerfile newer than the one strake covers. What strake knows works; a feature of the newer version is reported as an unknown flag or instruction.";
     CHECK_COMMENT "W0017" "unreadable check comment"
         "A comment of the form # check=… right before an instruction sets checks for that instruction only. This one cannot be read and is ignored.";
+    FEATURE "E0018" "unknown feature"
+        "The line # strake: features=NAME,NAME opts in to additions to the language that only strake has. The names are include, if, reset, run-limits and env-from.";
+    LATE_FEATURES "W0019" "features line without effect"
+        "The line # strake: features=… counts once, right after the parser directives at the top of the file. Anywhere else it is a comment like any other.";
     UNKNOWN_INSTRUCTION "E0101" "unknown instruction"
         "The first word of the line is no keyword. It may be misspelt, or the line before should have ended with the escape character to continue.";
     UNKNOWN_FLAG "E0102" "unknown flag"
@@ -121,6 +125,14 @@ codes! {
         "The shortest duration of a health check is one millisecond; 0 stands for the default.";
     RETRIES "E0219" "unreadable number of retries"
         "The number of retries is a whole number that is not negative.";
+    RETRY "E0220" "unreadable number of further attempts"
+        "RUN --retry takes how often a step that failed is run again: a whole number from 0 to 100.";
+    MEMORY "E0221" "unreadable memory limit"
+        "RUN --memory takes a size: a number and a unit, as in 512m or 2g. The least is 1 MiB.";
+    RESET "E0222" "unreadable list of FROM --reset"
+        "FROM --reset takes a list of what the stage does not inherit: all, cmd, entrypoint, env, expose, healthcheck, label, onbuild, shell, stopsignal, user, volume, workdir. env, expose, label and volume may name one key: env=NAME.";
+    OUTPUT_NAME "E0223" "unreadable name of RUN --env"
+        "RUN --env takes the name of the variable that gets what the command writes to standard output: letters, digits and _, not beginning with a digit.";
     MOUNT_FIELD "E0301" "mount field without a value"
         "A mount is a list of key=value pairs joined by commas. Only ro, rw, readonly, readwrite and required may stand alone.";
     MOUNT_CSV "E0302" "unreadable list of mount fields"
@@ -137,6 +149,24 @@ codes! {
         "The mount needs a target below the root directory.";
     MOUNT_SECRET "E0308" "secret without a name"
         "A secret mount needs id, source or target, and not both of id and source.";
+    INCLUDE_PATH "E0701" "path that INCLUDE cannot take"
+        "INCLUDE takes one path as it is written, without quotes and variables, relative to the folder of the file it stands in. It stays inside the build context.";
+    INCLUDE_READ "E0702" "file that cannot be included"
+        "The file is not in the build context, or cannot be read. The ignore file does not apply to included files.";
+    INCLUDE_CYCLE "E0703" "files that include each other"
+        "A file cannot include itself, also not through others. Files nest up to 16 deep, and a Dockerfile includes up to 256 files, of 16 MiB together with its own text.";
+    CONDITION "E0704" "unreadable condition"
+        "A condition is WORD, which is true when it is not empty, or two words with == or != between them. ELSE stands alone or before IF and a condition, ENDIF alone.";
+    BLOCK "E0705" "block that is not in order"
+        "Each IF has one ENDIF in the same file, with any number of ELSE IF and then at most one ELSE between them.";
+    BLOCK_STAGE "E0706" "block that cuts stages"
+        "A block stands inside one stage, or above the first FROM with ARG lines, or holds whole stages. One that holds stages begins each of its branches with FROM, and a FROM or nothing follows its ENDIF.";
+    CONDITION_NAME "E0707" "name that a condition cannot use"
+        "Conditions are worked out before the build, so they know arguments only: those declared by ARG above, and the platform's (TARGETOS, TARGETARCH and the like). A name that ENV sets may have another value in the stage than the argument, so it cannot be used.";
+    NO_PLAIN_EQUAL "E0708" "addition without a plain equal"
+        "strake dockerfile lower writes a Dockerfile for any builder. It cannot say what this addition says: FROM --reset of anything but cmd, workdir, and entrypoint together with cmd; RUN --env.";
+    LIMIT_LEFT_OUT "W0709" "limit that is left out"
+        "strake dockerfile lower leaves out RUN --timeout, --retry and --memory: other builders do not know them, and they do not change what a step makes.";
     EXPANSION "E0401" "word that cannot be expanded"
         "Quotes, escapes or variables of the word are not in order.";
     EXPANSION_REQUIRED "E0402" "required variable"

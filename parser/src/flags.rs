@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use crate::ast::{Escape, Word};
 use crate::codes;
 use crate::diagnostic::{Diagnostic, is_full, keep};
+use crate::features::{self, Language};
+use crate::keyword::Keyword;
 use crate::lines::LogicalLine;
 use crate::span::Span;
 use crate::suggest::suggest;
@@ -97,10 +99,22 @@ impl<'a> FlagWords<'a> {
     }
 
     /// Checks the words against the flags that the instruction knows.
-    pub(crate) fn read(&self, line: &LogicalLine<'_>, known: &[FlagSpec], out: &mut Vec<Diagnostic>) -> Flags {
+    pub(crate) fn read(
+        &self,
+        line: &LogicalLine<'_>,
+        keyword: Keyword,
+        known: &[FlagSpec],
+        language: Language,
+        out: &mut Vec<Diagnostic>,
+    ) -> Flags {
         let mut flags = Flags::default();
+        if self.words.is_empty() {
+            return flags;
+        }
+        let added = features::flags_of(keyword).filter(|(_, feature)| language.features.contains(*feature));
+        let known: Vec<FlagSpec> = known.iter().copied().chain(added.map(|(flag, _)| flag)).collect();
         for word in &self.words {
-            if let Some(flag) = self.read_word(line, word, known, &flags, out) {
+            if let Some(flag) = self.read_word(line, keyword, word, &known, &flags, out) {
                 flags.flags.push(flag);
             }
         }
@@ -110,6 +124,7 @@ impl<'a> FlagWords<'a> {
     fn read_word(
         &self,
         line: &LogicalLine<'_>,
+        keyword: Keyword,
         word: &FlagWord<'_>,
         known: &[FlagSpec],
         before: &Flags,
@@ -123,7 +138,7 @@ impl<'a> FlagWords<'a> {
         let name = flag.get(2..).unwrap_or_default();
         let Some((name, kind)) = known.iter().copied().find(|(known, _)| *known == name) else {
             if !is_full(out) {
-                keep(unknown_flag(flag, name, known, span), out);
+                keep(unknown_flag(keyword, flag, name, known, span), out);
             }
             return None;
         };
@@ -192,9 +207,12 @@ const OWNERS: &[(&str, &str)] = &[
     ("chmod", "COPY and ADD"),
 ];
 
-fn unknown_flag(flag: &str, name: &str, known: &[FlagSpec], span: Span) -> Diagnostic {
+fn unknown_flag(keyword: Keyword, flag: &str, name: &str, known: &[FlagSpec], span: Span) -> Diagnostic {
     let names = known.iter().map(|(name, _)| *name);
     let made = |hint: &str| Diagnostic::error(codes::UNKNOWN_FLAG, format!("unknown flag: {flag}{hint}"), span);
+    if let Some((_, feature)) = features::flags_of(keyword).find(|((added, _), _)| *added == name) {
+        return made("").with_help(feature.remedy());
+    }
     if let Some(near) = suggest(name, names.clone()) {
         let fix = Span::new(span.start, span.start + flag.len());
         let made = made(&format!(" (did you mean {near}?)"));

@@ -141,7 +141,7 @@ impl Formatter<'_> {
         let Some(first) = walk.next() else { return };
         let line = LogicalLine::read(&first, &mut walk, self.escape, &mut Vec::new());
         let (start, end) = line.trimmed();
-        let head = Head::read(&line.text, start..end, self.escape);
+        let head = Head::read(&line.text, start..end, self.dockerfile.directives.language());
         let layout = Layout {
             rows: Row::of(Lines::starting_at(source, lines.first), walk.number(), self.escape),
             may_indent: may_indent && !line.text.contains("<<"),
@@ -234,6 +234,10 @@ fn may_indent(kind: &InstructionKind, has_unix_shell: bool) -> bool {
         | InstructionKind::Stopsignal(_)
         | InstructionKind::Maintainer(_)
         | InstructionKind::Onbuild(_)
+        | InstructionKind::Include(_)
+        | InstructionKind::If(_)
+        | InstructionKind::Else(_)
+        | InstructionKind::Endif
         | InstructionKind::Unknown(_) => false,
     }
 }

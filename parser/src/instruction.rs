@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::ast::{Escape, Heredoc, Instruction, InstructionKind, Onbuild, Word};
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Severity, keep};
+use crate::features::{self, Language};
 use crate::flags::{FlagSpec, FlagWords, Flags};
 use crate::json::{self, JsonArray};
 use crate::keyword::Keyword;
@@ -13,6 +14,7 @@ use crate::span::{Span, Spanned};
 use crate::suggest::suggest;
 use crate::words::{is_blank, split_once_blank};
 
+mod blocks;
 mod commands;
 mod files;
 mod from;
@@ -32,15 +34,15 @@ pub(crate) struct Head<'a> {
 
 impl<'a> Head<'a> {
     /// Splits `range` of the text.
-    pub(crate) fn read(text: &'a str, range: Range<usize>, escape: Escape) -> Self {
+    pub(crate) fn read(text: &'a str, range: Range<usize>, language: Language) -> Self {
         let bytes = text.as_bytes();
         let mut end = range.start;
         while end < range.end && !is_blank(bytes[end]) {
             end += 1;
         }
         let word = range.start..end;
-        let keyword = Keyword::find(&text[word.clone()]);
-        let flags = FlagWords::scan(text, end, range.end, escape);
+        let keyword = Keyword::find(&text[word.clone()]).filter(|keyword| keyword.is_known(language.features));
+        let flags = FlagWords::scan(text, end, range.end, language.escape);
         let arguments = trim(text, flags.rest..range.end);
         let json = match keyword {
             Some(Keyword::Healthcheck) => {
@@ -67,9 +69,11 @@ impl<'a> Head<'a> {
     }
 
     /// Gives the head of the nested instruction of ONBUILD.
+    ///
+    /// A trigger is for any builder, so that it has the plain language.
     pub(crate) fn nested(&self, text: &'a str, escape: Escape) -> Option<Self> {
         let is_onbuild = self.keyword == Some(Keyword::Onbuild) && !self.arguments.is_empty();
-        is_onbuild.then(|| Self::read(text, self.arguments.clone(), escape))
+        is_onbuild.then(|| Self::read(text, self.arguments.clone(), Language::plain(escape)))
     }
 
     /// Says whether here-docs may start on the line.
@@ -88,7 +92,9 @@ pub(crate) enum Statement {
 /// Everything the parsers of the instructions need.
 pub(crate) struct Scope<'a> {
     line: &'a LogicalLine<'a>,
+    language: Language,
     escape: Escape,
+    keyword: Keyword,
     name: &'static str,
     flags: &'a FlagWords<'a>,
     arguments: Range<usize>,
@@ -103,19 +109,21 @@ pub(crate) fn read_statement(
     line: &LogicalLine<'_>,
     head: &Head<'_>,
     heredocs: Vec<Heredoc>,
-    escape: Escape,
+    language: Language,
     out: &mut Vec<Diagnostic>,
 ) -> Statement {
     let text = &line.text;
     let word = &text[head.word.clone()];
     let statement = line.span(head.word.start, head.arguments.end.max(head.word.end));
     let Some(keyword) = head.keyword else {
-        keep(unknown_instruction(word, line.span(head.word.start, head.word.end)), out);
+        keep(unknown_instruction(word, language, line.span(head.word.start, head.word.end)), out);
         return Statement::Other(unknown(line, head));
     };
     let mut scope = Scope {
         line,
-        escape,
+        language,
+        escape: language.escape,
+        keyword,
         name: keyword.name(),
         flags: &head.flags,
         arguments: head.arguments.clone(),
@@ -152,6 +160,10 @@ pub(crate) fn read_statement(
         Keyword::Entrypoint => Some(InstructionKind::Entrypoint(scope.read_command())),
         Keyword::Shell => scope.read_shell(),
         Keyword::Healthcheck => scope.read_healthcheck(),
+        Keyword::Include => scope.read_include(),
+        Keyword::If => scope.read_if(),
+        Keyword::Else => scope.read_else(),
+        Keyword::Endif => scope.read_endif(),
     };
     Statement::Other(kind.unwrap_or_else(|| unknown(line, head)))
 }
@@ -161,12 +173,15 @@ fn unknown(line: &LogicalLine<'_>, head: &Head<'_>) -> InstructionKind {
     InstructionKind::Unknown(Spanned::new(line.text[start..end].to_owned(), line.span(start, end)))
 }
 
-fn unknown_instruction(word: &str, span: Span) -> Diagnostic {
+fn unknown_instruction(word: &str, language: Language, span: Span) -> Diagnostic {
     let shown: String = word.chars().take(100).collect();
     let made =
         |hint: &str| Diagnostic::error(codes::UNKNOWN_INSTRUCTION, format!("unknown instruction: {shown}{hint}"), span);
+    if let Some(feature) = Keyword::find(word).and_then(features::of_keyword) {
+        return made("").with_help(feature.remedy());
+    }
     let upper = word.to_uppercase();
-    match suggest(&upper, Keyword::names()) {
+    match suggest(&upper, Keyword::names(language.features)) {
         Some(near) => {
             let near = if word == word.to_lowercase() { near.to_lowercase() } else { near.to_owned() };
             made(&format!(" (did you mean {near}?)")).with_fix(span, near)
@@ -200,7 +215,7 @@ impl<'a> Scope<'a> {
     }
 
     fn read_flags(&mut self, known: &[FlagSpec]) -> Flags {
-        self.flags.read(self.line, known, self.out)
+        self.flags.read(self.line, self.keyword, known, self.language, self.out)
     }
 
     /// Warns of flags that the reference drops without a word (dockerfile.md §4.3).
@@ -223,7 +238,7 @@ impl<'a> Scope<'a> {
             self.missing_arguments("at least one argument", "write ONBUILD INSTRUCTION, as in ONBUILD COPY . /app");
             return None;
         }
-        let head = Head::read(text, self.arguments.clone(), self.escape);
+        let head = Head::read(text, self.arguments.clone(), Language::plain(self.escape));
         let span = self.line.span(head.word.start, head.word.end);
         match head.keyword {
             Some(Keyword::Onbuild) => {
@@ -251,7 +266,7 @@ impl<'a> Scope<'a> {
         let statement = self.line.span(head.word.start, head.arguments.end.max(head.word.end));
         let docs_end = heredocs.last().map_or(statement.end, |heredoc| heredoc.span.end.max(statement.end));
         let mut problems = Vec::new();
-        let nested = read_statement(self.line, &head, heredocs, self.escape, &mut problems);
+        let nested = read_statement(self.line, &head, heredocs, Language::plain(self.escape), &mut problems);
         let Statement::Other(kind) = nested else { return None };
         for problem in problems {
             keep(soften(problem), self.out);

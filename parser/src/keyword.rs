@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::features::{self, FeatureSet};
+
 /// A keyword.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Keyword {
@@ -9,11 +11,15 @@ pub(crate) enum Keyword {
     Arg,
     Cmd,
     Copy,
+    Else,
+    Endif,
     Entrypoint,
     Env,
     Expose,
     From,
     Healthcheck,
+    If,
+    Include,
     Label,
     Maintainer,
     Onbuild,
@@ -26,16 +32,20 @@ pub(crate) enum Keyword {
 }
 
 /// Every keyword with its name.
-static KEYWORDS: [(&str, Keyword); 18] = [
+static KEYWORDS: [(&str, Keyword); 22] = [
     ("ADD", Keyword::Add),
     ("ARG", Keyword::Arg),
     ("CMD", Keyword::Cmd),
     ("COPY", Keyword::Copy),
+    ("ELSE", Keyword::Else),
+    ("ENDIF", Keyword::Endif),
     ("ENTRYPOINT", Keyword::Entrypoint),
     ("ENV", Keyword::Env),
     ("EXPOSE", Keyword::Expose),
     ("FROM", Keyword::From),
     ("HEALTHCHECK", Keyword::Healthcheck),
+    ("IF", Keyword::If),
+    ("INCLUDE", Keyword::Include),
     ("LABEL", Keyword::Label),
     ("MAINTAINER", Keyword::Maintainer),
     ("ONBUILD", Keyword::Onbuild),
@@ -48,14 +58,19 @@ static KEYWORDS: [(&str, Keyword); 18] = [
 ];
 
 impl Keyword {
-    /// Finds a keyword in any letter case.
+    /// Finds a keyword in any letter case, also one that the file did not opt in to.
     pub(crate) fn find(word: &str) -> Option<Self> {
         KEYWORDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)).map(|(_, keyword)| *keyword)
     }
 
-    /// Gives the names of all.
-    pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-        KEYWORDS.iter().map(|(name, _)| *name)
+    /// Says whether the keyword is one in a file with these additions.
+    pub(crate) fn is_known(self, features: FeatureSet) -> bool {
+        features::of_keyword(self).is_none_or(|feature| features.contains(feature))
+    }
+
+    /// Gives the names of all that there are with these additions.
+    pub(crate) fn names(features: FeatureSet) -> impl Iterator<Item = &'static str> {
+        KEYWORDS.iter().filter(move |(_, keyword)| keyword.is_known(features)).map(|(name, _)| *name)
     }
 
     /// Gives the word that a keyword is written as; the usual spelling costs no memory.

@@ -31,10 +31,12 @@ mod check;
 pub mod chmod;
 mod clean;
 pub mod codes;
+mod compose;
 mod csv;
 mod diagnostic;
 mod duration;
 mod expand;
+mod features;
 mod fix;
 mod flags;
 mod format;
@@ -47,6 +49,7 @@ mod json;
 mod keyword;
 mod lines;
 pub mod lint;
+mod lower;
 mod mount;
 mod name;
 mod parse;
@@ -60,25 +63,28 @@ mod wildcard;
 mod words;
 
 pub use ast::{
-    Add, ArgDeclaration, Copy, CopySource, Device, Directives, Dockerfile, Escape, Form, Healthcheck,
-    HealthcheckCommand, Heredoc, Instruction, InstructionKind, KeyValues, Network, Onbuild, Run, RunHeredocs, Security,
-    Stage, Word,
+    Add, ArgDeclaration, Condition, Copy, CopySource, Device, Directives, Dockerfile, Escape, Form, Healthcheck,
+    HealthcheckCommand, Heredoc, Instruction, InstructionKind, KeyValues, Network, Onbuild, Reset, ResetPart, Run,
+    RunHeredocs, Security, Stage, Word,
 };
 pub use boolean::parse_bool;
 pub use byte_size::parse_byte_size;
 pub use check::{CheckSettings, CheckSettingsError, RuleSet};
+pub use compose::{Compose, compose};
 pub use diagnostic::{Diagnostic, Edit, Label, Severity};
 pub use duration::parse_duration;
 pub use expand::{ExpandError, Expander, Expansion, Names};
+pub use features::Feature;
 pub use fix::{Fixed, fix};
 pub use format::format;
+pub use lower::{Lowered, lower};
 pub use mount::{
     BindMount, CacheMount, FileOwner, Mount, MountOption, MountSpec, SecretMount, Sharing, SshMount, TmpfsMount,
 };
 pub use parse::{ParseOptions, Parsed, parse, parse_onbuild};
 pub use pieces::{Piece, PieceKind};
 pub use rule::Rule;
-pub use source::SourceText;
+pub use source::{IncludedText, SourceText};
 pub use span::{LineRange, Span, Spanned};
 pub use suggest::suggest;
 pub use syntax::{COVERED_MINOR, Frontend};

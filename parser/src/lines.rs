@@ -52,6 +52,11 @@ impl<'a> Lines<'a> {
         self.number
     }
 
+    /// Gives how many bytes are left.
+    pub(crate) fn rest(&self) -> usize {
+        self.source.text().len() - self.offset()
+    }
+
     /// Gives where the next line begins.
     pub(crate) fn offset(&self) -> usize {
         let starts = self.source.line_starts();

@@ -3,6 +3,7 @@
 use crate::ast::{Dockerfile, Escape, Instruction, InstructionKind, Stage};
 use crate::codes;
 use crate::diagnostic::{Diagnostic, is_full, keep};
+use crate::features::{Feature, Language};
 use crate::heredoc::Bodies;
 use crate::instruction::{self, Head, Statement};
 use crate::keyword::Keyword;
@@ -57,24 +58,96 @@ pub fn parse(source: &[u8], options: &ParseOptions) -> Parsed {
     let mut comments = Vec::new();
     let directives = syntax::read_directives(&text, &mut lines, &mut comments, &mut diagnostics);
     syntax::check_frontend(&directives, options.syntax.as_deref(), &mut diagnostics);
-    let mut parser = Parser {
-        source: &text,
-        escape: directives.escape(),
-        lines,
-        comments,
-        docs: Vec::new(),
-        global_args: Vec::new(),
-        orphans: Vec::new(),
-        stages: Vec::new(),
-        diagnostics,
-    };
+    let mut parser = Parser { comments, diagnostics, ..Parser::new(&text, directives.language(), lines) };
     parser.read_lines();
-    parser.check_whole();
-    check_lines(&text, options.max_line, &mut parser.diagnostics);
-    let Parser { comments, global_args, orphans, stages, mut diagnostics, .. } = parser;
-    warn_of_invalid_bytes(&text, &comments, &stages, &mut diagnostics);
+    check_lines(Lines::new(&text), options.max_line, &mut parser.diagnostics);
+    let Parser { comments, tree, mut diagnostics, .. } = parser;
+    warn_of_invalid_bytes(&text, 0, &comments, &tree.stages, &mut diagnostics);
+    let Dockerfile { global_args, orphans, stages, .. } = tree;
+    let dockerfile = Dockerfile { source: text, directives, comments, global_args, orphans, stages };
+    // What is included, or which branch is taken, decides about the whole; it is looked at again then.
+    if !needs_composing(&dockerfile) {
+        check_whole(&dockerfile, &mut diagnostics);
+    }
     diagnostics.sort_by_key(|diagnostic| diagnostic.span.start);
-    Parsed { dockerfile: Dockerfile { source: text, directives, comments, global_args, orphans, stages }, diagnostics }
+    Parsed { dockerfile, diagnostics }
+}
+
+/// Says whether INCLUDE or IF stand in a file.
+pub(crate) fn needs_composing(dockerfile: &Dockerfile) -> bool {
+    let adds = |feature: &Spanned<Feature>| matches!(feature.value, Feature::If | Feature::Include);
+    let is_added = |instruction: &Instruction| {
+        use InstructionKind::{Else, Endif, If, Include};
+        matches!(instruction.kind, If(_) | Else(_) | Endif | Include(_))
+    };
+    let inside = dockerfile.stages.iter().flat_map(|stage| &stage.instructions);
+    dockerfile.directives.features.iter().any(adds) && dockerfile.orphans.iter().chain(inside).any(is_added)
+}
+
+/// A line that was understood, FROM apart from the lines of its stage.
+#[derive(Debug)]
+pub(crate) enum Item {
+    From(Box<Stage>),
+    Other(Box<Instruction>),
+}
+
+impl Item {
+    fn start(&self) -> usize {
+        match self {
+            Self::From(stage) => stage.from_span.start,
+            Self::Other(instruction) => instruction.span.start,
+        }
+    }
+}
+
+/// Takes a tree apart into its lines, in the order of the text.
+pub(crate) fn items(tree: &Dockerfile) -> Vec<Item> {
+    let alone = tree.global_args.iter().chain(&tree.orphans);
+    let mut items: Vec<Item> = alone.map(|instruction| Item::Other(Box::new(instruction.clone()))).collect();
+    for stage in &tree.stages {
+        items.extend(stage.instructions.iter().map(|instruction| Item::Other(Box::new(instruction.clone()))));
+        items.push(Item::From(Box::new(Stage { instructions: Vec::new(), ..stage.clone() })));
+    }
+    items.sort_by_key(Item::start);
+    items
+}
+
+/// The lines of an included file.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) items: Vec<Item>,
+    pub(crate) comments: Vec<Span>,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads the last of the texts of a source, which begins after so many lines.
+pub(crate) fn parse_part(source: &SourceText, lines_before: usize, language: Language, options: &ParseOptions) -> Part {
+    let mut lines = Lines::starting_at(source, lines_before + 1);
+    let (mut comments, mut diagnostics) = (Vec::new(), Vec::new());
+    syntax::pass_directives(&mut lines, language, &mut comments, &mut diagnostics);
+    let mut parser = Parser { comments, diagnostics, ..Parser::new(source, language, lines) };
+    parser.read_lines();
+    check_lines(Lines::starting_at(source, lines_before + 1), options.max_line, &mut parser.diagnostics);
+    let Parser { comments, tree, mut diagnostics, .. } = parser;
+    let items = items(&tree);
+    warn_of_invalid_bytes(source, lines_before, &comments, &tree.stages, &mut diagnostics);
+    Part { items, comments, diagnostics }
+}
+
+/// Puts an instruction behind those that are there.
+pub(crate) fn place(tree: &mut Dockerfile, source: &SourceText, instruction: Instruction) {
+    if let Some(stage) = tree.stages.last_mut() {
+        // A line of an included file is no part of the text of the stage.
+        let file = |span: Span| source.included_at(span.start).map(|file| file.start);
+        if source.included().is_empty() || file(stage.from_span) == file(instruction.span) {
+            stage.span = stage.span.join(instruction.span);
+        }
+        stage.instructions.push(instruction);
+    } else if matches!(instruction.kind, InstructionKind::Arg(_)) {
+        tree.global_args.push(instruction);
+    } else {
+        tree.orphans.push(instruction);
+    }
 }
 
 /// Reads one ONBUILD trigger of an image; its instruction is in `dockerfile.orphans`, here-doc bodies follow its line.
@@ -82,19 +155,10 @@ pub fn parse(source: &[u8], options: &ParseOptions) -> Parsed {
 /// Spans point into the trigger's own text.
 pub fn parse_onbuild(trigger: &str, escape: Escape) -> Parsed {
     let text = SourceText::new(trigger.as_bytes());
-    let mut parser = Parser {
-        source: &text,
-        escape,
-        lines: Lines::new(&text),
-        comments: Vec::new(),
-        docs: Vec::new(),
-        global_args: Vec::new(),
-        orphans: Vec::new(),
-        stages: Vec::new(),
-        diagnostics: Vec::new(),
-    };
+    let mut parser = Parser::new(&text, Language::plain(escape), Lines::new(&text));
     parser.read_lines();
-    let Parser { comments, global_args, mut orphans, stages, mut diagnostics, .. } = parser;
+    let Parser { comments, tree, mut diagnostics, .. } = parser;
+    let Dockerfile { global_args, mut orphans, stages, .. } = tree;
     orphans.splice(0..0, global_args);
     let count = orphans.len() + stages.len();
     let whole = Span::new(0, text.text().len());
@@ -117,18 +181,22 @@ pub fn parse_onbuild(trigger: &str, escape: Escape) -> Parsed {
 
 struct Parser<'a> {
     source: &'a SourceText,
-    escape: Escape,
+    language: Language,
     lines: Lines<'a>,
     comments: Vec<Span>,
     /// The comment lines since the last instruction.
     docs: Vec<Spanned<String>>,
-    global_args: Vec<Instruction>,
-    orphans: Vec<Instruction>,
-    stages: Vec<Stage>,
+    /// What was read so far.
+    tree: Dockerfile,
     diagnostics: Vec<Diagnostic>,
 }
 
 impl<'a> Parser<'a> {
+    fn new(source: &'a SourceText, language: Language, lines: Lines<'a>) -> Self {
+        let (comments, docs, tree, diagnostics) = (Vec::new(), Vec::new(), Dockerfile::default(), Vec::new());
+        Self { source, language, lines, comments, docs, tree, diagnostics }
+    }
+
     fn read_lines(&mut self) {
         // Where a thousand lines are wrong, the tree of the others is of no use and may need much memory.
         while !is_full(&self.diagnostics) {
@@ -141,7 +209,7 @@ impl<'a> Parser<'a> {
             if stripped.is_empty() {
                 continue;
             }
-            let line = LogicalLine::read(&physical, &mut self.lines, self.escape, &mut self.comments);
+            let line = LogicalLine::read(&physical, &mut self.lines, self.language.escape, &mut self.comments);
             let (start, end) = line.trimmed();
             if start < end {
                 self.read_statement(line, start, end);
@@ -152,6 +220,7 @@ impl<'a> Parser<'a> {
     fn read_comment(&mut self, physical: &PhysicalLine<'_>, start: usize) {
         let span = Span::new(start, physical.end());
         self.comments.push(span);
+        syntax::warn_of_late_features(self.source.slice(span), span, &mut self.diagnostics);
         let text = self.source.slice(Span::new(start + 1, span.end));
         let trimmed = text.trim();
         if trimmed.is_empty() {
@@ -164,8 +233,8 @@ impl<'a> Parser<'a> {
 
     fn read_statement(&mut self, line: LogicalLine<'_>, start: usize, end: usize) {
         let text = &line.text;
-        let head = Head::read(text, start..end, self.escape);
-        let nested = head.nested(text, self.escape);
+        let head = Head::read(text, start..end, self.language);
+        let nested = head.nested(text, self.language.escape);
         let mut bodies = Bodies::default();
         if nested.as_ref().unwrap_or(&head).takes_heredocs() && text.contains("<<") {
             bodies = Bodies::read(&line, self.source, &mut self.lines);
@@ -177,18 +246,21 @@ impl<'a> Parser<'a> {
         let check_overrides = syntax::read_overrides(&docs, &mut self.diagnostics).map(Box::new);
         let keyword =
             Spanned::new(Keyword::spelling(&text[head.word.clone()]), line.span(head.word.start, head.word.end));
-        let statement = instruction::read_statement(&line, &head, bodies.heredocs, self.escape, &mut self.diagnostics);
+        let statement =
+            instruction::read_statement(&line, &head, bodies.heredocs, self.language, &mut self.diagnostics);
         let has_empty_continuation = line.has_empty_continuation;
         let mut original = line.text.into_owned();
         original.drain(..start);
         // What was joined was given room to grow.
         original.shrink_to_fit();
         match statement {
-            Statement::From(from) => self.stages.push(Stage {
-                index: self.stages.len(),
+            Statement::From(from) => self.tree.stages.push(Stage {
+                index: self.tree.stages.len(),
                 keyword,
                 base: from.base,
                 platform: from.platform,
+                reset: from.reset,
+                reset_flag: from.reset_flag,
                 as_keyword: from.as_keyword,
                 name: from.name,
                 docs,
@@ -200,27 +272,11 @@ impl<'a> Parser<'a> {
                 instructions: Vec::new(),
                 span,
             }),
-            Statement::Other(kind) => self.place(Instruction {
-                keyword,
-                kind,
-                span,
-                lines,
-                docs,
-                check_overrides,
-                original,
-                has_empty_continuation,
-            }),
-        }
-    }
-
-    fn place(&mut self, instruction: Instruction) {
-        if let Some(stage) = self.stages.last_mut() {
-            stage.span = stage.span.join(instruction.span);
-            stage.instructions.push(instruction);
-        } else if matches!(instruction.kind, InstructionKind::Arg(_)) {
-            self.global_args.push(instruction);
-        } else {
-            self.orphans.push(instruction);
+            Statement::Other(kind) => {
+                let instruction =
+                    Instruction { keyword, kind, span, lines, docs, check_overrides, original, has_empty_continuation };
+                place(&mut self.tree, self.source, instruction);
+            }
         }
     }
 
@@ -236,52 +292,57 @@ impl<'a> Parser<'a> {
             keep(made.with_label(*span, "it starts here").with_help(help), &mut self.diagnostics);
         }
     }
+}
 
-    /// Reports what is wrong with the file as a whole (dockerfile.md §1.4).
-    fn check_whole(&mut self) {
-        let end = Span::at(self.source.text().len());
-        let help = "a Dockerfile begins with FROM IMAGE";
-        // A misspelt FROM is reported itself; what follows from it is not.
-        let has_unknown = self.diagnostics.iter().any(|found| found.code == codes::UNKNOWN_INSTRUCTION);
-        let found = if self.source.text().is_empty() {
-            Diagnostic::error(codes::EMPTY, "the Dockerfile cannot be empty", end)
-        } else if self.stages.is_empty() && self.global_args.is_empty() && self.orphans.is_empty() {
-            Diagnostic::error(codes::NO_INSTRUCTIONS, "file with no instructions", end)
-        } else if let (Some(orphan), false) = (self.orphans.first(), has_unknown) {
-            let message = "no build stage in current context";
-            let help =
-                format!("put FROM IMAGE before {}; only ARG may stand before the first FROM", orphan.keyword.value);
-            keep(Diagnostic::error(codes::BEFORE_FROM, message, orphan.span).with_help(help), &mut self.diagnostics);
-            return;
-        } else if self.stages.is_empty() && !has_unknown {
-            Diagnostic::error(codes::NO_STAGES, "dockerfile contains no stages to build", end)
-        } else {
-            return;
-        };
-        keep(found.with_help(help), &mut self.diagnostics);
+/// Reports what is wrong with the file as a whole (dockerfile.md §1.4).
+pub(crate) fn check_whole(tree: &Dockerfile, out: &mut Vec<Diagnostic>) {
+    let own = tree.source.included().first().map_or(tree.source.text().len(), |file| file.start.saturating_sub(1));
+    let end = Span::at(own);
+    let help = "a Dockerfile begins with FROM IMAGE";
+    // A misspelt FROM is reported itself; what follows from it is not.
+    let has_unknown = out.iter().any(|found| found.code == codes::UNKNOWN_INSTRUCTION);
+    let found = if tree.source.text().is_empty() {
+        Diagnostic::error(codes::EMPTY, "the Dockerfile cannot be empty", end)
+    } else if tree.stages.is_empty() && tree.global_args.is_empty() && tree.orphans.is_empty() {
+        Diagnostic::error(codes::NO_INSTRUCTIONS, "file with no instructions", end)
+    } else if let (Some(orphan), false) = (tree.orphans.first(), has_unknown) {
+        let message = "no build stage in current context";
+        let help = format!("put FROM IMAGE before {}; only ARG may stand before the first FROM", orphan.keyword.value);
+        keep(Diagnostic::error(codes::BEFORE_FROM, message, orphan.span).with_help(help), out);
+        return;
+    } else if tree.stages.is_empty() && !has_unknown {
+        Diagnostic::error(codes::NO_STAGES, "dockerfile contains no stages to build", end)
+    } else {
+        return;
+    };
+    keep(found.with_help(help), out);
+}
+
+/// Gives the encoding that a byte-order mark tells, where it is not that of UTF-8.
+pub(crate) fn foreign_encoding(source: &[u8]) -> Option<&'static str> {
+    match source {
+        [0xff, 0xfe, ..] => Some("UTF-16 (little-endian)"),
+        [0xfe, 0xff, ..] => Some("UTF-16 (big-endian)"),
+        _ => None,
     }
 }
 
 /// Refuses what is no text, or too much of it, before anything is decoded.
 fn refuse(source: &[u8], options: &ParseOptions) -> Option<Diagnostic> {
-    let encoding = match source {
-        [0xff, 0xfe, ..] => "UTF-16 (little-endian)",
-        [0xfe, 0xff, ..] => "UTF-16 (big-endian)",
-        _ if source.len() > options.max_file => {
+    let (code, message, help) = match foreign_encoding(source) {
+        Some(encoding) => (codes::ENCODING, format!("the Dockerfile is encoded as {encoding}"), "save it as UTF-8"),
+        None if source.len() > options.max_file => {
             let (size, limit) = (in_mib(source.len()), in_mib(options.max_file));
             let message = format!("the Dockerfile has {size}, the limit is {limit}");
-            let help = "move data into files of the build context";
-            return Some(Diagnostic::error(codes::FILE_TOO_LARGE, message, Span::default()).with_help(help));
+            (codes::FILE_TOO_LARGE, message, "move data into files of the build context")
         }
-        _ => return None,
+        None => return None,
     };
-    let message = format!("the Dockerfile is encoded as {encoding}");
-    let help = "save it as UTF-8";
-    Some(Diagnostic::error(codes::ENCODING, message, Span::default()).with_help(help))
+    Some(Diagnostic::error(code, message, Span::default()).with_help(help))
 }
 
 /// A size as people read it: whole bytes below a MiB, above it with one digit after the point.
-fn in_mib(bytes: usize) -> String {
+pub(crate) fn in_mib(bytes: usize) -> String {
     if bytes < 1 << 20 {
         return format!("{bytes} bytes");
     }
@@ -292,19 +353,26 @@ fn in_mib(bytes: usize) -> String {
     }
 }
 
-fn check_lines(source: &SourceText, limit: usize, out: &mut Vec<Diagnostic>) {
-    if source.text().len() <= limit {
+fn check_lines(lines: Lines<'_>, limit: usize, out: &mut Vec<Diagnostic>) {
+    if lines.rest() <= limit {
         return;
     }
-    for line in Lines::new(source).filter(|line| line.text.len() > limit) {
+    for line in lines.filter(|line| line.text.len() > limit) {
         let message = format!("dockerfile line greater than max allowed size of {}", in_mib(limit));
         let help = "break the line with the escape character, or move the data into a file";
         keep(Diagnostic::error(codes::LINE_TOO_LONG, message, Span::new(line.start, line.end())).with_help(help), out);
     }
 }
 
-/// Warns of bytes that are not UTF-8 outside comments and here-doc bodies, once a line (dockerfile.md §1.5).
-fn warn_of_invalid_bytes(source: &SourceText, comments: &[Span], stages: &[Stage], out: &mut Vec<Diagnostic>) {
+/// Warns of bytes that are not UTF-8 outside comments and here-doc bodies, once a line (dockerfile.md §1.5); of the file
+/// that begins after so many lines.
+fn warn_of_invalid_bytes(
+    source: &SourceText,
+    lines_before: usize,
+    comments: &[Span],
+    stages: &[Stage],
+    out: &mut Vec<Diagnostic>,
+) {
     let mut kept: Vec<Span> = Vec::new();
     let mut last_line = 0;
     for offset in source.invalid_offsets() {
@@ -316,13 +384,13 @@ fn warn_of_invalid_bytes(source: &SourceText, comments: &[Span], stages: &[Stage
         let before = kept.partition_point(|span| span.start <= offset);
         let inside = before.checked_sub(1).and_then(|index| kept.get(index)).is_some_and(|span| offset < span.end);
         let line = source.line_of(offset);
-        if inside || line == last_line {
+        if inside || line == last_line || line <= lines_before {
             continue;
         }
         last_line = line;
         let start = source.line_span(line).map_or(offset, |span| span.start);
         let column = source.bytes(Span::new(start, offset)).len() + 1;
-        let message = format!("line {line} is not UTF-8 at byte {column}");
+        let message = format!("line {} is not UTF-8 at byte {column}", line - lines_before);
         let help = "save the file as UTF-8; each such byte becomes U+FFFD in the image";
         keep(Diagnostic::warning(codes::NOT_UTF8, message, Span::new(offset, offset + 3)).with_help(help), out);
     }

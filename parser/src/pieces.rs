@@ -81,7 +81,7 @@ impl Dockerfile {
 impl Directives {
     /// Gives the numbers of the lines that say something to the parser.
     fn lines(&self, dockerfile: &Dockerfile) -> Vec<usize> {
-        let mut spans: Vec<Span> = self.features.iter().map(|name| name.span).collect();
+        let mut spans: Vec<Span> = self.features_line.into_iter().collect();
         spans.extend(self.syntax.iter().map(|value| value.span));
         spans.extend(self.escape.iter().map(|value| value.span));
         spans.extend(self.check.iter().map(|value| value.span));

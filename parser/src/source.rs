@@ -14,6 +14,20 @@ pub struct SourceText {
     line_starts: Vec<usize>,
     invalid: Vec<(usize, u8)>,
     has_bom: bool,
+    included: Vec<IncludedText>,
+}
+
+/// The text of an included file, which stands behind the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IncludedText {
+    /// The path of the file below the root of the build context.
+    pub path: String,
+    /// Where the text begins in the whole.
+    pub start: usize,
+    /// The number of lines before it.
+    pub lines_before: usize,
+    /// The INCLUDE that names the file.
+    pub at: Span,
 }
 
 impl SourceText {
@@ -27,7 +41,34 @@ impl SourceText {
         let mut line_starts = Vec::with_capacity(text.bytes().filter(|byte| *byte == b'\n').count() + 1);
         line_starts.push(0);
         line_starts.extend(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1));
-        Self { text, line_starts, invalid, has_bom }
+        Self { text, line_starts, invalid, has_bom, included: Vec::new() }
+    }
+
+    /// Puts the text of an included file behind what is there; gives the number of lines before it.
+    pub(crate) fn append(&mut self, path: &str, bytes: &[u8], at: Span) -> usize {
+        if !self.text.is_empty() && !self.text.ends_with('\n') {
+            self.text.push('\n');
+            self.line_starts.push(self.text.len());
+        }
+        let (start, lines_before) = (self.text.len(), self.line_count());
+        self.included.push(IncludedText { path: path.to_owned(), start, lines_before, at });
+        let (text, invalid) = decode(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
+        self.invalid.extend(invalid.into_iter().map(|(offset, byte)| (start + offset, byte)));
+        let line_ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        self.line_starts.extend(line_ends.map(|(offset, _)| start + offset + 1));
+        self.text.push_str(&text);
+        lines_before
+    }
+
+    /// Gives the texts of included files, which follow the file's own, in their order.
+    pub fn included(&self) -> &[IncludedText] {
+        &self.included
+    }
+
+    /// Gives the included file that an offset lies in; none for the file itself.
+    pub fn included_at(&self, offset: usize) -> Option<&IncludedText> {
+        let after = self.included.partition_point(|file| file.start <= offset);
+        self.included.get(after.checked_sub(1)?)
     }
 
     /// Gives the whole text.

@@ -4,6 +4,7 @@ use crate::ast::{Directives, Escape};
 use crate::check::CheckSettings;
 use crate::codes;
 use crate::diagnostic::{Diagnostic, is_full_of_warnings, keep};
+use crate::features::{Feature, Language};
 use crate::json;
 use crate::lines::{Lines, PhysicalLine};
 use crate::rule::Rule;
@@ -64,8 +65,9 @@ pub(crate) fn read_directives(
     let mut ahead = lines.clone();
     while let Some(line) = ahead.next() {
         let Some((name, value)) = read_directive(&line, "#") else {
-            if let Some(features) = read_features(&line) {
-                directives.features = features;
+            if read_features(&line, &mut directives, out) {
+                comments.extend(directives.features_line);
+                *lines = ahead.clone();
             }
             break;
         };
@@ -84,6 +86,36 @@ pub(crate) fn read_directives(
     }
     detect_syntax(source, &mut directives, out);
     directives
+}
+
+/// Passes over the directives of an included file: it is read in the language of the first one.
+pub(crate) fn pass_directives(
+    lines: &mut Lines<'_>,
+    language: Language,
+    comments: &mut Vec<Span>,
+    out: &mut Vec<Diagnostic>,
+) {
+    let mut ahead = lines.clone();
+    while let Some(line) = ahead.next() {
+        let (text, start) = line.stripped();
+        let directive = read_directive(&line, "#");
+        if directive.is_none() && own_setting(text).is_none() {
+            return;
+        }
+        let span = Span::new(start, line.end());
+        comments.push(span);
+        *lines = ahead.clone();
+        if let Some(("escape", value)) = directive
+            && value.value != language.escape.char().to_string()
+        {
+            let message = format!(
+                "an included file has the escape character of the first one, which is {}",
+                language.escape.char()
+            );
+            let help = "remove the directive, or give the first file the same one";
+            keep(Diagnostic::error(codes::ESCAPE_TOKEN, message, span).with_help(help), out);
+        }
+    }
 }
 
 fn apply(directives: &mut Directives, name: &'static str, value: Spanned<String>, out: &mut Vec<Diagnostic>) {
@@ -155,16 +187,58 @@ pub(crate) fn split_directive(text: &str) -> Option<(&str, &str)> {
     (is_name && !value.is_empty()).then_some((name, value))
 }
 
-/// Reads `# strake: features=A,B`.
-fn read_features(line: &PhysicalLine<'_>) -> Option<Vec<Spanned<String>>> {
-    let (text, _) = line.stripped();
-    let list = text.strip_prefix('#')?.trim_start().strip_prefix("strake:")?.trim_start().strip_prefix("features=")?;
-    let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
-    let spanned = names.map(|name| {
+/// Gives what follows `# strake:` in a comment, which begins with `#`.
+fn own_setting(comment: &str) -> Option<&str> {
+    Some(comment.strip_prefix('#')?.trim_start().strip_prefix("strake:")?.trim())
+}
+
+/// Reads `# strake: features=A,B`; says whether the line is one of that kind.
+fn read_features(line: &PhysicalLine<'_>, directives: &mut Directives, out: &mut Vec<Diagnostic>) -> bool {
+    let (text, start) = line.stripped();
+    let Some(setting) = own_setting(text) else { return false };
+    let list = match setting.split_once('=') {
+        Some((name, list)) if name.trim_end() == "features" => list,
+        _ => {
+            let names: Vec<_> = Feature::ALL.into_iter().map(Feature::name).collect();
+            let help = format!("write # strake: features=NAME,NAME; the names are {}", names.join(", "));
+            let message = format!("there is no setting {setting:?}");
+            let span = Span::new(start, line.end());
+            keep(Diagnostic::error(codes::FEATURE, message, span).with_help(help), out);
+            return true;
+        }
+    };
+    for name in list.split(',').map(str::trim).filter(|name| !name.is_empty()) {
         let start = line.start + offset_in(line.text, name);
-        Spanned::new(name.to_owned(), Span::new(start, start + name.len()))
-    });
-    Some(spanned.collect())
+        let span = Span::new(start, start + name.len());
+        match Feature::find(name) {
+            Some(feature) => directives.features.push(Spanned::new(feature, span)),
+            None => keep(unknown_feature(name, span), out),
+        }
+    }
+    directives.features_line = Some(Span::new(start, line.end()));
+    true
+}
+
+fn unknown_feature(name: &str, span: Span) -> Diagnostic {
+    let names = Feature::ALL.into_iter().map(Feature::name);
+    let list: Vec<_> = names.clone().collect();
+    match suggest(name, list.iter().copied()) {
+        Some(near) => {
+            let message = format!("there is no feature {name:?} (did you mean {near}?)");
+            Diagnostic::error(codes::FEATURE, message, span).with_fix(span, near)
+        }
+        None => Diagnostic::error(codes::FEATURE, format!("there is no feature {name:?}"), span)
+            .with_help(format!("the features are {}", list.join(", "))),
+    }
+}
+
+/// Warns of a comment that would opt in to features if it stood at the top.
+pub(crate) fn warn_of_late_features(comment: &str, span: Span, out: &mut Vec<Diagnostic>) {
+    if own_setting(comment).is_some_and(|setting| setting.starts_with("features")) {
+        let message = "this line opts in to nothing";
+        let help = "put it once, right after the parser directives (syntax, escape, check), or else on the first line";
+        keep(Diagnostic::warning(codes::LATE_FEATURES, message, span).with_help(help), out);
+    }
 }
 
 /// Looks for `syntax` where only its detection looks: after `#!`, in `//` comments, in a JSON object.

@@ -110,8 +110,6 @@ fn directives_end_at_the_first_other_line() {
     assert_eq!(messages("# escape=`\n# escape=`\nFROM a"), ["only one escape parser directive can be used"]);
     assert_eq!(messages("# check=skpi=all\nFROM a"), ["failed to parse check options: invalid check option \"skpi\""]);
     assert_eq!(messages("# check=skip=Nope\nFROM a"), ["there is no build check \"Nope\""]);
-    let features = read("# escape=`\n# strake: features=a, b\nFROM a").dockerfile.directives.features;
-    assert_eq!(features.iter().map(|name| name.value.as_str()).collect::<Vec<_>>(), ["a", "b"]);
 }
 
 #[test]

@@ -128,7 +128,7 @@ fn announce(session: &Session, graph: &BuildGraph, stage: &PlannedStage) -> Vec<
     let width = count.to_string().len();
     let announced = stage.steps.iter().enumerate().map(|(at, step)| {
         let name = format!("[{place}{:>width$}/{count}] {}", at + 2, step.title);
-        session.report.announce(Some(&stage.display), name, Some(step.lines.first))
+        session.report.announce(Some(&stage.display), name, Some(session.found_in.line_of(step.span)))
     });
     announced.collect()
 }

@@ -117,6 +117,12 @@ fn expand_in(
     Ok((expansion.text, expansion.names.unset))
 }
 
+/// Gives the arguments of the platforms that conditions may use; which stage is built is not known to them.
+pub(crate) fn for_conditions(options: &PlanOptions) -> BTreeMap<String, String> {
+    let all = platform_arguments(&Dockerfile::default(), options);
+    all.into_iter().filter(|(name, _)| *name != "TARGETSTAGE").map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
 /// Gives the arguments that are always known (dockerfile.md §9.5).
 fn platform_arguments(dockerfile: &Dockerfile, options: &PlanOptions) -> Vec<(&'static str, String)> {
     let build = &options.build_platform;

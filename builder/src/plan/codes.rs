@@ -59,4 +59,10 @@ codes! {
     NO_VERSION "W1028" "image of Windows without a version" "Hosts with Windows choose an image by its os.version and \
         may refuse one that has none. A base image brings it; without one it comes from the platform: --platform \
         'windows(10.0.20348.2849)/amd64'.";
+    NOT_COMPOSED "E1029" "addition that was not worked out" "INCLUDE and IF are worked out before a build is planned. \
+        This is a bug of the program that strake is used by: it must call compose first.";
+    OUTPUT_VARIABLE "E1030" "variable from the output of a step" "RUN --env is read but strake cannot carry it out yet. \
+        Let the command write the value into a file of the image.";
+    NOTHING_TO_RESET "W1031" "reset of what is not there" "FROM --reset names a key that the base does not set, so that \
+        it takes back nothing. It may be misspelt, or the base image has changed.";
 }

@@ -28,6 +28,13 @@ impl Environment {
         self.pairs.push((name, value.into()));
     }
 
+    /// Takes a variable away.
+    pub(super) fn unset(&mut self, name: &str) {
+        if let Some(at) = self.position(name) {
+            self.pairs.remove(at);
+        }
+    }
+
     /// Gives the variables in order.
     pub(super) fn pairs(&self) -> &[(String, String)] {
         &self.pairs

@@ -19,7 +19,7 @@ use super::lints::Lints;
 use super::options::PlanOptions;
 use super::reach::{Reach, base_key, from_key, reach, stage_platform};
 use super::stages::{Bound, Table};
-use super::{Plan, Planned, codes, epoch};
+use super::{Plan, Planned, codes, epoch, reset};
 
 /// Plans a build; see [`super::plan`].
 pub(super) fn plan(parsed: &Parsed, options: &PlanOptions, images: &KnownImages) -> Result<Plan, Vec<Diagnostic>> {
@@ -135,7 +135,10 @@ impl<'a> Builder<'a> {
     fn stage(&mut self, index: usize, lints: &mut Lints) {
         let entry = &self.table.entries[index];
         lints.enter(entry.stage.check_overrides.as_deref());
-        let Some((base, state)) = self.start(index, lints) else { return };
+        let Some((base, mut state)) = self.start(index, lints) else { return };
+        if entry.replaced.is_none() {
+            reset::apply(&mut state, &entry.stage.reset, lints);
+        }
         let inherited_history = state.config.history.len();
         let mut evaluator = Evaluator {
             table: self.table,
@@ -328,8 +331,20 @@ impl Evaluator<'_, '_> {
                 self.state.config.config.on_build.push(onbuild.trigger.clone());
                 Some(())
             }
+            InstructionKind::Include(_)
+            | InstructionKind::If(_)
+            | InstructionKind::Else(_)
+            | InstructionKind::Endif => self.not_composed(&instruction.keyword.value),
             InstructionKind::Unknown(_) => None,
         };
+    }
+
+    /// Refuses a tree that [`strake_parser::compose`] has not made plain.
+    fn not_composed(&mut self, keyword: &str) -> Option<()> {
+        let message = format!("{keyword} was not worked out before planning");
+        let help = "call compose on the parsed file first".to_owned();
+        self.error_with_help(codes::NOT_COMPOSED, message, self.place.span, help);
+        None
     }
 
     /// Tells whether the stage is for Windows.

@@ -4,6 +4,7 @@
 //! downloads) are left to execution.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use strake_layers::{ImageConfig, Platform};
@@ -129,6 +130,12 @@ pub struct RunOp {
     pub hostname: String,
     /// A prefix of cache mount ids (`BUILDKIT_CACHE_MOUNT_NS`).
     pub cache_namespace: String,
+    /// `--timeout`.
+    pub timeout: Option<Duration>,
+    /// `--retry`: how often a step that failed is run again.
+    pub retry: u32,
+    /// `--memory` in bytes.
+    pub memory: Option<u64>,
 }
 
 /// A mount of a RUN with its `from` bound.

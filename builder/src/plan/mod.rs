@@ -19,6 +19,7 @@ mod outline;
 mod paths;
 mod ports;
 mod reach;
+mod reset;
 mod run;
 mod settings;
 mod stages;
@@ -27,6 +28,7 @@ mod windows;
 
 use strake_parser::{Diagnostic, Parsed};
 
+pub(crate) use arguments::for_conditions;
 pub use codes::TABLE as CODES;
 pub use images::{ImageKey, ImageRequest, ImageSource, KnownImages};
 pub use options::{NamedContext, NamedContextKind, PlanOptions};

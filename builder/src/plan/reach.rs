@@ -8,6 +8,7 @@ use strake_parser::{Copy, Diagnostic, Instruction, InstructionKind, Span, parse_
 use super::codes;
 use super::images::{ImageKey, ImageRequest, ImageSource, KnownImages};
 use super::lints::Lints;
+use super::reset;
 use super::stages::{Bound, Table};
 
 /// An ONBUILD trigger that fires in a stage.
@@ -133,7 +134,7 @@ fn request(
 /// Gives the triggers that fire in a stage: of its base image, or of its base stage (dockerfile.md §13.17).
 fn fired(table: &Table<'_>, index: usize, images: &KnownImages, lints: &mut Lints) -> Vec<Trigger> {
     let entry = &table.entries[index];
-    if entry.replaced.is_some() {
+    if entry.replaced.is_some() || reset::silences_triggers(&entry.stage.reset) {
         return Vec::new();
     }
     match &entry.base {

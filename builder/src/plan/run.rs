@@ -22,6 +22,13 @@ struct Command {
 impl Evaluator<'_, '_> {
     /// RUN.
     pub(super) fn run(&mut self, instruction: &Instruction, run: &Run) -> Option<()> {
+        if let Some(env) = &run.env {
+            let message = format!("RUN --env={} is not built yet", env.value);
+            let help =
+                "let the command write the value into a file, and read that in the steps that need it".to_owned();
+            self.error_with_help(codes::OUTPUT_VARIABLE, message, env.span, help);
+            return None;
+        }
         let command = self.command(run);
         let mounts = self.mounts(run);
         let is_allowed = self.check_rights(run);
@@ -45,6 +52,9 @@ impl Evaluator<'_, '_> {
             security: run.security.as_ref().map(|security| security.value).unwrap_or_default(),
             hostname: setting("BUILDKIT_SANDBOX_HOSTNAME").unwrap_or_else(|| HOSTNAME.to_owned()),
             cache_namespace: setting("BUILDKIT_CACHE_MOUNT_NS").unwrap_or_default(),
+            timeout: run.timeout.map(|timeout| timeout.value),
+            retry: run.retry.map_or(0, |retry| retry.value),
+            memory: run.memory.map(|memory| memory.value),
         };
         self.push_step(Op::Run(Box::new(op)), title, created_by);
         Some(())

@@ -59,6 +59,10 @@ pub struct Process {
     pub ulimits: Vec<Ulimit>,
     /// Size of /dev/shm in bytes; `None`: 64 MiB.
     pub shm_size: Option<u64>,
+    /// How long it may run; then it is stopped as by a cancel (`RUN --timeout`).
+    pub timeout: Option<Duration>,
+    /// The most memory its processes may use together, in bytes (`RUN --memory`). A runner that cannot see to it fails.
+    pub memory: Option<u64>,
     /// The time between SIGTERM and SIGKILL when the step is stopped.
     pub grace: Duration,
     /// An error, rather than the host's network with a warning, where the default network cannot be made.
@@ -132,6 +136,8 @@ pub struct Exit {
     pub signal: Option<i32>,
     /// Whether the memory limit's killer ended it.
     pub oom: bool,
+    /// Whether it was stopped because its time was over.
+    pub timed_out: bool,
     /// What may explain the code: file not found, wrong architecture, missing interpreter.
     pub hint: Option<String>,
 }

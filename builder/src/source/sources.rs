@@ -14,6 +14,7 @@ use tokio::sync::OnceCell;
 use super::context::{ContextOptions, IgnoreFile, MemoFile, Modes, read_small};
 use super::files::Files;
 use super::ignoring::{self, Ignoring};
+use super::include::{self, IncludedFiles};
 use super::tree::Tree;
 use super::{FetchedFile, as_layer, git, http};
 use crate::plan::graph::{AddOptions, CopyFrom};
@@ -157,6 +158,20 @@ impl Sources {
         let ignore = self.find_ignore_file(&main, &name, beside.as_deref())?;
         self.ignore.get_or_init(|| ignore);
         Ok((name, bytes))
+    }
+
+    /// What the Dockerfile may include.
+    pub(crate) async fn included_files(&self) -> Result<IncludedFiles> {
+        let main = self.main().await?;
+        let path = match (&self.request.dockerfile, &self.request.context) {
+            (DockerfileSource::Context(Some(path)), _) => path.clone(),
+            (DockerfileSource::File(file), ContextSource::Directory(context)) => {
+                include::path_inside(context, file).unwrap_or_default()
+            }
+            (DockerfileSource::Context(None), _) => DOCKERFILES[0].to_owned(),
+            _ => String::new(),
+        };
+        Ok(IncludedFiles::new(main.files, path))
     }
 
     /// The rules of the build context's ignore file, once the Dockerfile was read.
@@ -435,7 +450,7 @@ fn ignore_file(files: &Files, names: &[String]) -> Result<Option<IgnoreFile>> {
 }
 
 /// Reads a file of the host that the user names, if it is there. It never blocks.
-fn read_host(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+pub(super) fn read_host(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
     let real = match std::fs::canonicalize(path) {
         Ok(real) => real,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),

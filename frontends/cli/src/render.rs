@@ -40,6 +40,9 @@ pub fn finding(finding: &Finding, colour: bool) -> String {
     if finding.line < line {
         group = group.element(Level::NOTE.message(&begins));
     }
+    for note in &found.notes {
+        group = group.element(Level::NOTE.message(note));
+    }
     if let Some(help) = &found.help {
         group = group.element(Level::HELP.message(help));
     }

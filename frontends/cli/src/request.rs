@@ -217,7 +217,8 @@ fn pairs(flag: &str, texts: &[String]) -> Result<Vec<(String, String)>> {
     texts.iter().map(pair).collect()
 }
 
-fn platforms(texts: &[String]) -> Result<Vec<Platform>> {
+/// Reads `--platform`.
+pub(crate) fn platforms(texts: &[String]) -> Result<Vec<Platform>> {
     let platform = |text: &String| {
         if text == "local" {
             return Ok(Platform::host());

@@ -41,7 +41,7 @@ pub use strake_builder::request::{
     BuildRequest, ContextSource, DockerfileSource, Entitlement, ImageOptions, Output, Secret, SecretValue, SshAgent,
     Ulimit,
 };
-pub use strake_builder::{Built, Checked, CheckedFile, Error, Finding, Result, Settings};
+pub use strake_builder::{Built, Checked, CheckedFile, Error, Finding, LoweredDockerfile, Result, Settings, lower};
 pub use strake_layers::{
     ArchiveFormat, Cancel, Compression, Descriptor, Digest, ErrorKind, Notice, NoticeSink, Platform, Timestamp,
 };

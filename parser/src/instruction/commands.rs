@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Scope;
 use crate::ast::{Device, Form, Healthcheck, HealthcheckCommand, InstructionKind, Network, Run, RunHeredocs, Security};
+use crate::byte_size::parse_byte_size;
 use crate::codes;
 use crate::csv;
 use crate::diagnostic::Diagnostic;
@@ -16,6 +17,15 @@ use crate::mount::Mount;
 use crate::span::Spanned;
 use crate::suggest::suggest;
 use crate::words::split_once_blank;
+
+/// The greatest value of `RUN --retry`.
+const MAX_RETRIES: u32 = 100;
+
+/// The least value of `RUN --memory`: less than this no program starts with.
+const MIN_MEMORY: u64 = 1 << 20;
+
+/// The flags that bound how a step runs.
+const LIMITS: [&str; 3] = ["timeout", "retry", "memory"];
 
 static RUN_FLAGS: &[FlagSpec] = &[
     ("mount", FlagKind::List),
@@ -79,7 +89,65 @@ impl Scope<'_> {
             network: self.read_choice(&flags, "network", &networks, codes::NETWORK, "invalid network mode"),
             security: self.read_choice(&flags, "security", &securities, codes::SECURITY, "invalid security mode"),
             devices,
+            timeout: self.read_timeout(&flags),
+            retry: self.read_retry(&flags),
+            memory: self.read_memory(&flags),
+            limits: LIMITS.iter().filter_map(|name| Some(flags.find(name)?.span)).collect(),
+            env: self.read_env(&flags),
         }))
+    }
+
+    /// Reads `--env`: the name of a variable.
+    fn read_env(&mut self, flags: &Flags) -> Option<Spanned<String>> {
+        let given = flags.word("env")?;
+        if is_variable(&given.raw) {
+            return Some(Spanned::new(given.raw, given.span));
+        }
+        let message = format!("--env={} is not the name of a variable", given.raw);
+        let help = "a name is letters, digits and _, and does not begin with a digit: --env=VERSION";
+        self.report(Diagnostic::error(codes::OUTPUT_NAME, message, given.span).with_help(help));
+        None
+    }
+
+    /// Reads `--timeout`: a duration above zero.
+    fn read_timeout(&mut self, flags: &Flags) -> Option<Spanned<Duration>> {
+        let given = flags.word("timeout")?;
+        let help = "write a number and a unit, as in --timeout=10m; units are ns us ms s m h";
+        let (code, message) = match parse_duration(&given.raw) {
+            Ok(nanoseconds) => match u64::try_from(nanoseconds) {
+                Ok(nanoseconds @ 1_000_000..) => {
+                    return Some(Spanned::new(Duration::from_nanos(nanoseconds), given.span));
+                }
+                _ => (codes::DURATION_TOO_SHORT, format!("--timeout={} is less than 1ms", given.raw)),
+            },
+            Err(error) => (codes::DURATION, format!("{error} for flag --timeout")),
+        };
+        self.report(Diagnostic::error(code, message, given.span).with_help(help));
+        None
+    }
+
+    /// Reads `--retry`: how often a failed step is run again.
+    fn read_retry(&mut self, flags: &Flags) -> Option<Spanned<u32>> {
+        let given = flags.word("retry")?;
+        if let Some(count) = given.raw.parse().ok().filter(|count| *count <= MAX_RETRIES) {
+            return Some(Spanned::new(count, given.span));
+        }
+        let message = format!("--retry={} is not a number from 0 to {MAX_RETRIES}", given.raw);
+        let help = "write how often the step is run again when it fails, as in --retry=3";
+        self.report(Diagnostic::error(codes::RETRY, message, given.span).with_help(help));
+        None
+    }
+
+    /// Reads `--memory`: a size.
+    fn read_memory(&mut self, flags: &Flags) -> Option<Spanned<u64>> {
+        let given = flags.word("memory")?;
+        if let Some(size) = parse_byte_size(&given.raw).filter(|size| *size >= MIN_MEMORY) {
+            return Some(Spanned::new(size, given.span));
+        }
+        let message = format!("--memory={} is not a size of at least 1m", given.raw);
+        let help = "write a number and a unit, as in --memory=512m or --memory=2g";
+        self.report(Diagnostic::error(codes::MEMORY, message, given.span).with_help(help));
+        None
     }
 
     fn read_choice<T: std::marker::Copy>(
@@ -228,6 +296,12 @@ impl Scope<'_> {
             }
         }
     }
+}
+
+/// Says whether a shell can name a variable so.
+fn is_variable(name: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    !name.is_empty() && name.bytes().all(is_part) && !name.as_bytes()[0].is_ascii_digit()
 }
 
 /// Reads `name[,required[=bool]]` or `name=…` (dockerfile.md §13.3).

@@ -9,7 +9,7 @@ use strake_builder::resolve::ResolvedImage;
 use strake_builder::{Error, Finding};
 use strake_cli::render;
 use strake_layers::{Descriptor, Digest, ImageConfig, Platform};
-use strake_parser::{Diagnostic, ParseOptions, ignore::IgnoreRules, parse};
+use strake_parser::{Compose, Diagnostic, ParseOptions, compose, ignore::IgnoreRules, parse};
 
 /// What came of a Dockerfile.
 pub(crate) struct Planned {
@@ -33,7 +33,7 @@ pub(crate) fn planned(dockerfile: &[u8]) -> Planned {
     let ignored = text.lines().find_map(|line| line.strip_prefix("# .dockerignore: "));
     options.ignore = ignored.map(|rules| Arc::new(IgnoreRules::parse(rules.replace(' ', "\n").as_bytes()).unwrap()));
     let syntax = options.build_args.get("BUILDKIT_SYNTAX").cloned();
-    let parsed = parse(dockerfile, &ParseOptions { syntax, ..ParseOptions::default() });
+    let parsed = composed(dockerfile, &ParseOptions { syntax, ..ParseOptions::default() }, &options);
     let problems = problems(&parsed, &options);
     let source = Arc::new(parsed.dockerfile.source.clone());
     let found = |diagnostic: Diagnostic| Finding {
@@ -51,6 +51,18 @@ pub(crate) fn planned(dockerfile: &[u8]) -> Planned {
         findings.iter().map(|one| render::finding(one, false)).collect()
     };
     Planned { text, codes }
+}
+
+/// Reads a file and works out its additions to the language; no other file exists.
+fn composed(dockerfile: &[u8], how: &ParseOptions, options: &PlanOptions) -> strake_parser::Parsed {
+    let platform = [("TARGETOS", "linux"), ("TARGETARCH", "amd64")];
+    let outside = Compose {
+        path: "Dockerfile",
+        build_args: &options.build_args,
+        platform_args: &platform.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        load: &mut |_| Err("the build context has no such file".to_owned()),
+    };
+    compose(&parse(dockerfile, how), how, outside)
 }
 
 /// Reads the flags that examples use.

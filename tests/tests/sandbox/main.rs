@@ -94,6 +94,8 @@ impl Sandbox {
             extra_hosts: Vec::new(),
             ulimits: Vec::new(),
             shm_size: None,
+            timeout: None,
+            memory: None,
             grace: Duration::from_secs(10),
             refuse_host_network: false,
         }
@@ -232,7 +234,10 @@ fn namespaces_and_mounts_are_out_of_reach() {
 #[test]
 fn exit_codes_and_signals_are_told() {
     let Some(sandbox) = sandbox("exit codes") else { return };
-    assert_eq!(sandbox.run(&sandbox.shell("exit 3")).0, Exit { code: 3, signal: None, oom: false, hint: None });
+    assert_eq!(
+        sandbox.run(&sandbox.shell("exit 3")).0,
+        Exit { code: 3, signal: None, oom: false, timed_out: false, hint: None }
+    );
     let (exit, _) = sandbox.run(&sandbox.shell("sh -c 'kill -9 $$'; exit $?"));
     assert_eq!((exit.code, exit.signal, exit.oom), (137, None, false));
     let mut process = sandbox.shell("ulimit -t 1; while true; do :; done");

@@ -14,7 +14,7 @@ use crate::export::blocking;
 use crate::plan::graph::{CopyFrom, CopyOp, RunMount, RunOp, Source, SourceKind};
 
 /// By the position of its mount, what each mount shows.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Binds(pub(super) Vec<Option<Shown>>);
 
 /// What a mount shows.

@@ -13,6 +13,7 @@ use strake_snapshotter::{MountTarget, Stack, TargetKind, Tree};
 use super::run_key::run_key;
 use super::{Made, Session, StepWork, run_codes};
 use crate::cache::StepKey;
+use crate::events::Event;
 use crate::export::blocking;
 use crate::plan::graph::{RunMount, RunOp};
 use crate::runner::{Exit, Process};
@@ -47,7 +48,7 @@ pub(super) async fn run(work: &StepWork<'_>, op: &RunOp) -> Result<Made> {
     }
     let miss = if session.request.explain_cache { Some(session.results.explain(&key, &group)?) } else { None };
     let began = Instant::now();
-    let layer = execute(work, op, binds).await?;
+    let layer = attempt(work, op, &binds).await?;
     let at = made_at(session, began.elapsed());
     session.store.store_entries(layer.id(), layer.entries().map_or(&[][..], |entries| entries))?;
     session.results.keep(&key, &group, layer.id(), at.seconds, began.elapsed())?;
@@ -68,6 +69,22 @@ fn made_at(session: &Session, took: Duration) -> Timestamp {
     Timestamp::from_seconds(session.clock.now.seconds.saturating_add(took))
 }
 
+/// Executes the step, and again while `--retry` allows that; each time on a fresh snapshot. Only a command that failed
+/// or ran out of time is tried again.
+async fn attempt(work: &StepWork<'_>, op: &RunOp, binds: &Binds) -> Result<Layer> {
+    for number in 1..=op.retry {
+        match execute(work, op, binds.clone()).await {
+            Err(Error::Run { how, .. }) => {
+                let message = format!("attempt {number} of {} failed: {how}; trying again", op.retry + 1);
+                work.session.report.send(Event::Warning { id: Some(work.id), message });
+            }
+            other => return other,
+        }
+        work.session.cancel.check()?;
+    }
+    execute(work, op, binds.clone()).await
+}
+
 /// Runs the process and takes what it changed.
 async fn execute(work: &StepWork<'_>, op: &RunOp, binds: Binds) -> Result<Layer> {
     let session = Arc::clone(work.session);
@@ -77,13 +94,14 @@ async fn execute(work: &StepWork<'_>, op: &RunOp, binds: Binds) -> Result<Layer>
     let prepared = Prepared::make(work, op, &rootfs, binds)?;
     let io = Output::new(work);
     let command = op.argv.join(" ");
+    let timeout = op.timeout;
     blocking(move || {
         let trees = materialise(&session, &layers, &rootfs)?;
         let outcome = run_over(&session, &trees, &rootfs, prepared, &io);
         io.finish();
         match outcome? {
             Ran::Layer(layer) => Ok(*layer),
-            Ran::Failed(exit) => Err(failed(&session, &command, &exit, io.tail())),
+            Ran::Failed(exit) => Err(failed(&session, &command, &exit, timeout, io.tail())),
         }
     })
     .await
@@ -128,13 +146,15 @@ fn run_over(session: &Session, trees: &[Tree], rootfs: &Arc<Rootfs>, prepared: P
         extra_hosts: session.request.extra_hosts.clone(),
         ulimits: session.request.ulimits.clone(),
         shm_size: session.request.shm_size,
+        timeout: parts.timeout,
+        memory: parts.memory,
         grace: GRACE,
         refuse_host_network: session.request.refuse_host_network,
     };
     let exit = session.runner.run(&process, &io.step_io(), &session.cancel)?;
     drop(process);
     session.cancel.check()?;
-    if exit.code != 0 {
+    if exit.code != 0 || exit.timed_out {
         active.discard();
         return Ok(Ran::Failed(exit));
     }
@@ -155,8 +175,9 @@ fn system_targets() -> impl Iterator<Item = MountTarget> {
 }
 
 /// The error of a process that failed.
-fn failed(session: &Session, command: &str, exit: &Exit, tail: Vec<String>) -> Error {
+fn failed(session: &Session, command: &str, exit: &Exit, timeout: Option<Duration>, tail: Vec<String>) -> Error {
     let how = match exit.signal {
+        _ if exit.timed_out => format!("stopped after --timeout={:?}", timeout.unwrap_or_default()),
         Some(signal) if exit.oom => format!("killed by signal {signal}: out of memory"),
         Some(signal) => format!("exit code: {} (killed by signal {signal})", exit.code),
         None if exit.oom => format!("exit code: {} (a process was killed for want of memory)", exit.code),
@@ -164,6 +185,7 @@ fn failed(session: &Session, command: &str, exit: &Exit, tail: Vec<String>) -> E
     };
     let command = String::from_utf8_lossy(&session.masks.apply(command.as_bytes())).into_owned();
     let help = exit.hint.clone().or_else(|| match exit.code {
+        _ if exit.timed_out => Some("raise the limit, or find out in the output above what it waited for".to_owned()),
         127 if exit.signal.is_none() => Some(
             "127 most often means that a program was not found: is it installed in this stage, and in PATH?".to_owned(),
         ),

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
 
 use strake_layers::{ImagePath, Metadata, Rootfs, Timestamp};
 use strake_parser::{CacheMount, FileOwner, MountSpec, Network, SecretMount, Security, SshMount};
@@ -44,6 +45,8 @@ pub(super) struct Parts {
     pub(super) mounts: Vec<MountPoint>,
     pub(super) network: Network,
     pub(super) security: Security,
+    pub(super) timeout: Option<Duration>,
+    pub(super) memory: Option<u64>,
     /// What must live until the process has ended: locks of caches, views.
     pub(super) guards: Vec<Box<dyn Any + Send>>,
 }
@@ -89,6 +92,8 @@ impl Prepared {
             mounts: Vec::new(),
             network: op.network,
             security: op.security,
+            timeout: op.timeout,
+            memory: op.memory,
             guards: Vec::new(),
         };
         let mut prepared = Self { parts, pending: Vec::new() };

@@ -1,5 +1,6 @@
 //! Tables of Dockerfiles and what planning makes of them.
 
+mod additions;
 mod copy;
 mod errors;
 mod onbuild;

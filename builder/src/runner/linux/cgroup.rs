@@ -31,7 +31,6 @@ pub(super) struct Cgroups {
     pub(super) hierarchy: Hierarchy,
     /// Where leaves are made, if they can be.
     parent: Option<PathBuf>,
-    count: AtomicU64,
 }
 
 impl Cgroups {
@@ -42,7 +41,7 @@ impl Cgroups {
             sweep(parent);
             rustix::fs::access(parent, rustix::fs::Access::WRITE_OK).is_ok()
         });
-        Self { hierarchy, parent, count: AtomicU64::new(0) }
+        Self { hierarchy, parent }
     }
 
     /// Whether steps get leaves.
@@ -52,8 +51,7 @@ impl Cgroups {
 
     /// Makes a leaf; `None` where that is impossible.
     pub(super) fn leaf(&self) -> Option<Leaf> {
-        let count = self.count.fetch_add(1, Ordering::Relaxed);
-        let path = self.parent.as_ref()?.join(format!("{PREFIX}{}-{count}", std::process::id()));
+        let path = self.parent.as_ref()?.join(new_name());
         fs::create_dir(&path).ok()?;
         Some(Leaf { path })
     }
@@ -66,6 +64,11 @@ pub(super) struct Leaf {
 }
 
 impl Leaf {
+    /// Its directory.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Opens it for `clone3`.
     pub(super) fn open(&self) -> Option<OwnedFd> {
         fs::File::open(&self.path).ok().map(Into::into)
@@ -94,8 +97,14 @@ pub(super) fn oom_kills() -> Option<u64> {
     read(Path::new("/proc/vmstat")).map(|text| count(&text, "oom_kill"))
 }
 
+/// A name for a group that no other step has.
+pub(super) fn new_name() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    format!("{PREFIX}{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
 /// The value of a line `NAME VALUE`.
-fn count(text: &str, name: &str) -> u64 {
+pub(super) fn count(text: &str, name: &str) -> u64 {
     text.lines()
         .filter_map(|line| line.split_once(' '))
         .find(|(known, _)| *known == name)
@@ -130,8 +139,18 @@ fn own_group() -> Option<PathBuf> {
     Some(Path::new(MOUNT).join(path.trim_start_matches('/')))
 }
 
+/// The directory of this process's group in an old hierarchy, as /proc/self/cgroup names it.
+pub(super) fn own_group_of(controller: &str) -> Option<PathBuf> {
+    let text = read(Path::new("/proc/self/cgroup"))?;
+    let path = text.lines().find_map(|line| {
+        let (names, path) = line.split_once(':')?.1.split_once(':')?;
+        names.split(',').any(|name| name == controller).then_some(path)
+    })?;
+    Some(Path::new(MOUNT).join(controller).join(path.trim_start_matches('/')))
+}
+
 /// Removes leaves whose maker is dead.
-fn sweep(parent: &Path) {
+pub(super) fn sweep(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
@@ -142,7 +161,8 @@ fn sweep(parent: &Path) {
     }
 }
 
-fn remove(path: &Path) {
+/// Kills what is in a group and removes it.
+pub(super) fn remove(path: &Path) {
     let kill = path.join("cgroup.kill");
     for _ in 0..100 {
         match fs::remove_dir(path) {

@@ -161,6 +161,7 @@ fn perform(state: &mut State<'_>, op: &Op) -> Raw {
                 }
             }
         }
+        Op::EnterGroup(list) => sys::write_all(list.as_raw_fd(), b"0"),
         Op::PrivateMounts => sys::make_mounts_private(),
         Op::LoopbackUp => sys::loopback_up(),
         Op::JoinNetwork(fd) => sys::enter_network(fd.as_raw_fd()),

@@ -10,6 +10,7 @@ mod child;
 mod failure;
 mod files;
 mod lookup;
+mod memory;
 mod mounts;
 mod network;
 mod plan;

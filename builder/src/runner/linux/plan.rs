@@ -48,6 +48,8 @@ pub(super) struct Parts {
     pub(super) files: OwnFiles,
     pub(super) filter: Option<Arc<[libc::sock_filter]>>,
     pub(super) cgroup: Option<OwnedFd>,
+    /// The list of processes of the group that limits its memory, where that is another one.
+    pub(super) memory_group: Option<OwnedFd>,
     /// Where the child writes itself down.
     pub(super) registry: Option<OwnedFd>,
     /// Standard input, output and error.
@@ -64,6 +66,7 @@ pub(super) fn program(process: &Process, parts: Parts) -> Result<Program> {
     if let Some(go) = parts.go {
         ops.push(Op::AwaitIdMaps { go });
     }
+    ops.extend(parts.memory_group.map(Op::EnterGroup));
     let mut namespaces = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
     match parts.network {
         NetworkPlan::Loopback => {

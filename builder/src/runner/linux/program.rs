@@ -40,6 +40,8 @@ pub(super) enum Op {
         /// A byte arrives here once they are written.
         go: OwnedFd,
     },
+    /// Enters a cgroup of an old hierarchy by writing to its list of processes.
+    EnterGroup(OwnedFd),
     /// Takes the mount tree apart from the host's.
     PrivateMounts,
     /// Brings `lo` up.
@@ -209,6 +211,7 @@ impl Op {
     pub(super) fn describe(&self) -> String {
         match self {
             Self::AwaitIdMaps { .. } => "map users into the user namespace".to_owned(),
+            Self::EnterGroup(_) => "enter the group that limits its memory".to_owned(),
             Self::PrivateMounts => "take the step's mounts apart from the host's".to_owned(),
             Self::LoopbackUp => "bring the loopback device up".to_owned(),
             Self::JoinNetwork(_) => "enter the step's network".to_owned(),

@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Instant;
 
 use strake_layers::{Cancel, NoticeSink, Platform};
 use strake_parser::Security;
@@ -13,6 +14,7 @@ use strake_snapshotter::{Mount, MountKind};
 use super::cgroup::{self, Cgroups, Leaf};
 use super::files::{self, Reach};
 use super::lookup::{self, Attempt, Explained};
+use super::memory::MemoryLimit;
 use super::mounts::{self, Offer, OwnFiles};
 use super::network::{Networks, StepNetwork, Wish};
 use super::plan::{self, NetworkPlan, Parts};
@@ -54,6 +56,13 @@ struct Prepared {
     go: Option<OwnedFd>,
     stdout: OwnedFd,
     stderr: OwnedFd,
+}
+
+/// The cgroups of one step.
+struct Groups {
+    /// The limit goes first: its group is empty when the step is dead.
+    memory: Option<MemoryLimit>,
+    leaf: Option<Leaf>,
 }
 
 impl LinuxRunner {
@@ -129,7 +138,7 @@ impl LinuxRunner {
         answer.clone().map_err(|(message, help)| Error::environment(message).with_help(help))
     }
 
-    fn prepare(&self, process: &Process, network: &StepNetwork, leaf: Option<&Leaf>, io: &StepIo) -> Result<Prepared> {
+    fn prepare(&self, process: &Process, network: &StepNetwork, groups: &Groups, io: &StepIo) -> Result<Prepared> {
         let host = self.host();
         let in_user_namespace = self.isolation.in_user_namespace();
         let devices = match process.security {
@@ -160,7 +169,8 @@ impl LinuxRunner {
             offer,
             files: self.own_files(process, network, &io.notices),
             filter: (process.security == Security::Sandbox).then(|| self.filter()).transpose()?,
-            cgroup: leaf.and_then(Leaf::open),
+            cgroup: groups.leaf.as_ref().and_then(Leaf::open),
+            memory_group: groups.memory.as_ref().map(MemoryLimit::entrance).transpose()?.flatten(),
             registry: self
                 .registry
                 .get_or_init(|| Registry::open(&self.options.runtime_dir))
@@ -173,6 +183,13 @@ impl LinuxRunner {
         let program = plan::program(process, parts)?;
         let descriptions = program.ops.iter().map(Op::describe).collect();
         Ok(Prepared { program, descriptions, status, go: go_end, stdout, stderr })
+    }
+
+    fn groups(&self, process: &Process) -> Result<Groups> {
+        let cgroups = &self.host().cgroups;
+        let leaf = cgroups.leaf();
+        let limit = |bytes| MemoryLimit::set(cgroups.hierarchy, leaf.as_ref(), bytes);
+        Ok(Groups { memory: process.memory.map(limit).transpose()?, leaf })
     }
 
     fn own_files(&self, process: &Process, network: &StepNetwork, notices: &NoticeSink) -> OwnFiles {
@@ -266,36 +283,43 @@ impl Runner for LinuxRunner {
             rung: self.isolation.rung,
             notices: &io.notices,
         })?;
-        let leaf = self.host().cgroups.leaf();
-        let prepared = self.prepare(process, &network, leaf.as_ref(), io)?;
+        let groups = self.groups(process)?;
+        let prepared = self.prepare(process, &network, &groups, io)?;
         let kills_before = cgroup::oom_kills();
         let Running { started, stdout, stderr } = match self.start(process, prepared, io)? {
             Ok(running) => running,
-            Err(Explained { code, hint }) => return Ok(Exit { code, signal: None, oom: false, hint: Some(hint) }),
+            Err(Explained { code, hint }) => {
+                return Ok(Exit { code, signal: None, oom: false, timed_out: false, hint: Some(hint) });
+            }
         };
-        let watch = Watch { io, cancel, grace: process.grace, leaf: leaf.as_ref() };
+        let deadline = process.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let watch = Watch { io, cancel, deadline, grace: process.grace, leaf: groups.leaf.as_ref() };
         let ended = wait::watch(&started, stdout, stderr, &watch)?;
         if cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        Ok(exit(ended, leaf.as_ref(), kills_before))
+        Ok(exit(ended, &groups, kills_before))
     }
 }
 
-fn exit(ended: Ended, leaf: Option<&Leaf>, kills_before: Option<u64>) -> Exit {
+fn exit(ended: Ended, groups: &Groups, kills_before: Option<u64>) -> Exit {
     let code = ended.code.unwrap_or_else(|| 128 + ended.signal.unwrap_or(0));
     // A shell whose child was killed ends with the child's code.
     let was_killed = code == 128 + libc::SIGKILL;
+    let was_limit = groups.memory.as_ref().is_some_and(MemoryLimit::was_reached);
     let oom = was_killed && {
-        let in_leaf = leaf.is_some_and(Leaf::was_out_of_memory);
-        in_leaf || kills_before.zip(cgroup::oom_kills()).is_some_and(|(before, after)| after > before)
+        let in_leaf = groups.leaf.as_ref().is_some_and(Leaf::was_out_of_memory);
+        in_leaf || was_limit || kills_before.zip(cgroup::oom_kills()).is_some_and(|(before, after)| after > before)
     };
     let hint = match ended.signal {
+        _ if oom && groups.memory.is_some() => {
+            Some("killed because it needed more memory than its --memory allows: raise the limit".to_owned())
+        }
         _ if oom => Some("killed because memory ran out: give the machine or its container more".to_owned()),
         Some(libc::SIGSYS) => Some("killed by a seccomp filter of the program's own".to_owned()),
         _ => None,
     };
-    Exit { code, signal: ended.signal, oom, hint }
+    Exit { code, signal: ended.signal, oom, timed_out: ended.timed_out, hint }
 }
 
 /// The root, as far as it can be looked at after the step's mounts are gone.

@@ -27,6 +27,8 @@ pub(super) struct Ended {
     pub(super) code: Option<i32>,
     /// The signal, where one ended it.
     pub(super) signal: Option<i32>,
+    /// Whether it was stopped because its time was over.
+    pub(super) timed_out: bool,
 }
 
 /// What a step is watched with.
@@ -34,8 +36,17 @@ pub(super) struct Ended {
 pub(super) struct Watch<'a> {
     pub(super) io: &'a StepIo,
     pub(super) cancel: &'a Cancel,
+    /// When it is stopped.
+    pub(super) deadline: Option<Instant>,
     pub(super) grace: Duration,
     pub(super) leaf: Option<&'a Leaf>,
+}
+
+impl Watch<'_> {
+    /// Whether the step is to be stopped.
+    fn is_over(&self) -> bool {
+        self.cancel.is_cancelled() || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
 }
 
 /// A pipe that is read until its other end is closed.
@@ -75,9 +86,10 @@ pub(super) fn watch(started: &Started, stdout: OwnedFd, stderr: OwnedFd, watch: 
     }
     let (how, status) = sys::wait(started.pidfd.as_raw_fd())
         .map_err(|errno| Error::internal(format!("the step's process cannot be waited for: {errno}")))?;
+    let timed_out = !matches!(stop, Stop::Unasked) && !watch.cancel.is_cancelled();
     Ok(match how {
-        libc::CLD_EXITED => Ended { code: Some(status), signal: None },
-        _ => Ended { code: None, signal: Some(status) },
+        libc::CLD_EXITED => Ended { code: Some(status), signal: None, timed_out },
+        _ => Ended { code: None, signal: Some(status), timed_out },
     })
 }
 
@@ -116,7 +128,7 @@ enum Stop {
 impl Stop {
     fn advance(self, started: &Started, watch: &Watch<'_>) -> Self {
         match self {
-            Self::Unasked if !watch.cancel.is_cancelled() => self,
+            Self::Unasked if !watch.is_over() => self,
             Self::Unasked if watch.grace.is_zero() || watch.cancel.is_urgent() || !handles_term(started.pid) => {
                 kill(started, watch)
             }

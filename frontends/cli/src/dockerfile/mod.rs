@@ -2,6 +2,7 @@
 
 mod format;
 mod graph;
+mod lower;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -20,6 +21,8 @@ pub(crate) enum DockerfileCommand {
     Graph(GraphArgs),
     /// Bring Dockerfiles into one form without changing what they mean
     Format(FormatArgs),
+    /// Write the plain Dockerfile that one with strake's additions is equal to, for other builders
+    Lower(LowerArgs),
 }
 
 /// Flags of `dockerfile format`.
@@ -53,6 +56,23 @@ pub(crate) struct GraphArgs {
     format: GraphFormat,
 }
 
+/// Flags of `dockerfile lower`.
+#[derive(Debug, Args)]
+pub(crate) struct LowerArgs {
+    /// The Dockerfile; `-` reads it from standard input
+    #[arg(value_name = "FILE", default_value = "Dockerfile")]
+    file: String,
+    /// Build context that INCLUDE reads from [default: the folder of the Dockerfile]
+    #[arg(long, value_name = "DIR")]
+    context: Option<std::path::PathBuf>,
+    /// Value of an ARG; without a value the environment's
+    #[arg(long = "build-arg", value_name = "NAME[=VALUE]")]
+    build_args: Vec<String>,
+    /// Platform that conditions are worked out for [default: the host's]
+    #[arg(long, value_name = "OS/ARCH")]
+    platform: Vec<String>,
+}
+
 /// What `dockerfile graph` writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum GraphFormat {
@@ -70,6 +90,7 @@ pub(crate) fn run(command: &DockerfileCommand) -> Result<ExitCode> {
     match command {
         DockerfileCommand::Graph(args) => graph::run(args),
         DockerfileCommand::Format(args) => format::run(args),
+        DockerfileCommand::Lower(args) => lower::run(args),
     }
 }
 

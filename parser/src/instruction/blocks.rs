@@ -1,0 +1,92 @@
+//! INCLUDE, IF, ELSE and ENDIF (docs/language-additions.md).
+
+use std::ops::Range;
+
+use super::Scope;
+use crate::ast::{Condition, InstructionKind};
+use crate::codes;
+use crate::diagnostic::Diagnostic;
+use crate::words::split_quoted;
+
+impl Scope<'_> {
+    /// Reads INCLUDE: one path, taken as it is written.
+    pub(super) fn read_include(&mut self) -> Option<InstructionKind> {
+        self.read_flags(&[]);
+        let help = "write INCLUDE PATH; the path is relative to this file's folder, and holds no variables";
+        let words = split_quoted(self.text(), self.arguments.clone(), self.escape);
+        let [word] = words.as_slice() else {
+            self.missing_arguments("exactly one argument", help);
+            return None;
+        };
+        let word = self.word(word.clone());
+        if let Some(sign) = word.raw.chars().find(|sign| matches!(sign, '$' | '"' | '\'' | '\\')) {
+            let message = format!("the path of INCLUDE is taken as it is written and cannot hold {sign}");
+            let help = "name one file; IF can choose among several INCLUDE lines";
+            self.report(Diagnostic::error(codes::INCLUDE_PATH, message, word.span).with_help(help));
+            return None;
+        }
+        Some(InstructionKind::Include(word))
+    }
+
+    pub(super) fn read_if(&mut self) -> Option<InstructionKind> {
+        self.read_flags(&[]);
+        self.read_condition(self.arguments.clone()).map(InstructionKind::If)
+    }
+
+    /// Reads ELSE, alone or before IF and a condition.
+    pub(super) fn read_else(&mut self) -> Option<InstructionKind> {
+        self.read_flags(&[]);
+        if self.arguments.is_empty() {
+            return Some(InstructionKind::Else(None));
+        }
+        let words = split_quoted(self.text(), self.arguments.clone(), self.escape);
+        let is_if = |word: &Range<usize>| self.text()[word.clone()].eq_ignore_ascii_case("if");
+        match words.first().filter(|word| is_if(word)) {
+            Some(word) => {
+                let rest = super::trim(self.text(), word.end..self.arguments.end);
+                self.read_condition(rest).map(|condition| InstructionKind::Else(Some(condition)))
+            }
+            None => {
+                let help = "write ELSE alone, or ELSE IF CONDITION";
+                let message = "ELSE is followed by nothing or by IF and a condition";
+                self.report(Diagnostic::error(codes::CONDITION, message, self.statement).with_help(help));
+                None
+            }
+        }
+    }
+
+    pub(super) fn read_endif(&mut self) -> Option<InstructionKind> {
+        self.read_flags(&[]);
+        if !self.arguments.is_empty() {
+            let message = "ENDIF takes no arguments";
+            self.report(Diagnostic::error(codes::CONDITION, message, self.statement).with_help("write ENDIF alone"));
+            return None;
+        }
+        Some(InstructionKind::Endif)
+    }
+
+    fn read_condition(&mut self, range: Range<usize>) -> Option<Condition> {
+        let words = split_quoted(self.text(), range, self.escape);
+        let condition = match words.as_slice() {
+            [word] if !matches!(&self.text()[word.clone()], "==" | "!=") => {
+                Some(Condition::IsSet(self.word(word.clone())))
+            }
+            [left, sign, right] => {
+                let (left, right) = (self.word(left.clone()), self.word(right.clone()));
+                match &self.text()[sign.clone()] {
+                    "==" => Some(Condition::Equal(left, right)),
+                    "!=" => Some(Condition::NotEqual(left, right)),
+                    _ => None,
+                }
+            }
+            _ => None,
+        };
+        if condition.is_none() {
+            let message = "a condition is WORD, WORD == WORD or WORD != WORD";
+            let help = "put a word that is empty or holds blanks in double quotes, as in IF \"$MODE\" == \"two words\"; \
+                        blocks in blocks stand for and, ELSE IF for or";
+            self.report(Diagnostic::error(codes::CONDITION, message, self.statement).with_help(help));
+        }
+        condition
+    }
+}
