@@ -2,16 +2,17 @@
 //!
 //! HTML comments before an example say what: `makes: PATH…` and `lacks: PATH…` (files of the result), `config: TEXT…`
 //! (texts of the image config, each without blanks outside of quotes), `says: TEXT`, `fails: CODE TEXT`, `image: NAME`
-//! (later examples build upon it), `not built: WHY`.
+//! (later examples build upon it), `needs: git`.
 
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "what a test cannot read or serve fails it")]
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use strake_tests::{Build, Host, Image, Outcome, Tar, needs_root};
+use strake_tests::{Build, Host, Image, Outcome, Tar, needs_program, needs_root};
 
 /// An example with its comments.
 struct Example {
@@ -70,19 +71,44 @@ fn write_context(host: &Host, folder: &str) {
     host.write(&format!("{folder}/app.tar"), archive());
 }
 
+/// Writes what `files.example.com` has: files, and a repository as a plain web server gives it. Tells whether there is
+/// a git to make that with.
+fn write_site(host: &Host) -> bool {
+    host.write("site/app.py", "downloaded");
+    host.write("site/app.tar", archive());
+    host.write("site/hello", "hello");
+    if needs_program("the example of a repository", "git").is_none() {
+        return false;
+    }
+    host.write("repository/src/main.c", "the file src/main.c");
+    // The commit has a fixed id, as nothing in it depends on when and where it is made.
+    let script = "git init -q -b main . && git add . && git commit -q -m first && git tag v1.0 && \
+                  git clone -q --bare . ../site/app.git && git -C ../site/app.git update-server-info";
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).current_dir(host.path("repository"));
+    command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
+    for who in ["AUTHOR", "COMMITTER"] {
+        command.env(format!("GIT_{who}_NAME"), "a").env(format!("GIT_{who}_EMAIL"), "a@example.com");
+        command.env(format!("GIT_{who}_DATE"), "@1700000000 +0000");
+    }
+    assert!(command.status().unwrap().success());
+    true
+}
+
 /// Answers what is asked of `files.example.com`, as a proxy of http; gives its address.
-fn serve_files() -> String {
+fn serve_files(site: PathBuf) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
-            std::thread::spawn(move || answer(stream));
+            let site = site.clone();
+            std::thread::spawn(move || answer(stream, &site));
         }
     });
     address
 }
 
-fn answer(mut stream: TcpStream) -> std::io::Result<()> {
+fn answer(mut stream: TcpStream, site: &Path) -> std::io::Result<()> {
     let mut first = String::new();
     let mut reader = BufReader::new(stream.try_clone()?);
     reader.read_line(&mut first)?;
@@ -90,11 +116,10 @@ fn answer(mut stream: TcpStream) -> std::io::Result<()> {
     while reader.read_line(&mut line)? > 2 {
         line.clear();
     }
-    let body = match first.split_whitespace().nth(1) {
-        Some("http://files.example.com/app.py") => b"downloaded".to_vec(),
-        Some("http://files.example.com/app.tar") => archive(),
-        Some("http://files.example.com/hello") => b"hello".to_vec(),
-        _ => return stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"),
+    let address = first.split_whitespace().nth(1).unwrap_or_default();
+    let path = address.strip_prefix("http://files.example.com/").and_then(|path| path.split('?').next());
+    let Some(Ok(body)) = path.map(|path| std::fs::read(site.join(path))) else {
+        return stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
     };
     let time = if first.contains(".tar") { "last-modified: Tue, 14 Nov 2023 22:13:20 GMT\r\n" } else { "" };
     write!(stream, "HTTP/1.1 200 OK\r\n{time}content-length: {}\r\nconnection: close\r\n\r\n", body.len())?;
@@ -196,13 +221,14 @@ fn examples_of_the_reference_do_what_it_says() {
         return;
     }
     let host = Host::with_base();
-    let proxy = serve_files();
+    let has_git = write_site(&host);
+    let proxy = serve_files(host.path("site"));
     let mut images: Vec<String> = Vec::new();
     let mut wrong = Vec::new();
     let examples = examples();
     assert!(examples.len() > 30, "{}", examples.len());
     for example in &examples {
-        if example.note("not built").is_some() {
+        if example.note("needs") == Some("git") && !has_git {
             continue;
         }
         let out = format!("out-{}", example.line);
@@ -225,8 +251,9 @@ fn examples_of_the_reference_do_what_it_says() {
             Some(_) if outcome.code == Some(0) => Ok(()),
             _ => check(&host, example, &outcome, &out),
         };
-        // Bodies of here-documents keep their line ends.
-        let is_plain = example.note("fails").or(example.note("image")).is_none() && !example.text.contains("<<");
+        // Bodies of here-documents keep their line ends, and a kept `.git` has times in it.
+        let is_plain =
+            ["fails", "image", "needs"].iter().all(|name| example.note(name).is_none()) && !example.text.contains("<<");
         let found = match found {
             Ok(()) if is_plain => check_line_ends(&host, &proxy, example, known, &out),
             found => found,
