@@ -176,7 +176,7 @@ impl Phases<'_> {
         let name: Arc<str> = ignore.name.as_str().into();
         let path = sources.host_path(&ignore.name);
         let file = CheckedFile { name: Arc::clone(&name), path, source: Arc::clone(&source) };
-        Ok(Some((file, Finding { file: name, source, line, diagnostic })))
+        Ok(Some((file, Finding { file: name, source, line, diagnostic, notes: Vec::new() })))
     }
 }
 

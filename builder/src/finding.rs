@@ -17,6 +17,8 @@ pub struct Finding {
     pub line: usize,
     /// What was found.
     pub diagnostic: Diagnostic,
+    /// What else is to be said, a line each: places in other files, and where the file was included from.
+    pub notes: Vec<String>,
 }
 
 /// A Dockerfile that findings are in, with the files that it includes.
@@ -75,7 +77,8 @@ impl FoundIn {
             label.span = local(label.span);
         }
         let elsewhere: Vec<strake_parser::Label> = elsewhere;
-        diagnostic.notes.extend(elsewhere.iter().map(|label| format!("{}: {}", self.place(label.span), label.message)));
+        let note = |label: &strake_parser::Label| format!("{}: {}", self.place(label.span), label.message);
+        let mut notes: Vec<String> = elsewhere.iter().map(note).collect();
         diagnostic.fix = diagnostic.fix.filter(|fix| is_here(fix.span));
         if let Some(fix) = &mut diagnostic.fix {
             fix.span = local(fix.span);
@@ -83,11 +86,11 @@ impl FoundIn {
         diagnostic.span = local(diagnostic.span);
         let mut at = file.at;
         while let Some(include) = at {
-            diagnostic.notes.push(format!("included from {}", self.place(include)));
+            notes.push(format!("included from {}", self.place(include)));
             at = self.file_at(include).at;
         }
         let line = line.saturating_sub(file.lines_before).max(1);
-        Finding { file: Arc::clone(&file.name), source: Arc::clone(&file.source), line, diagnostic }
+        Finding { file: Arc::clone(&file.name), source: Arc::clone(&file.source), line, diagnostic, notes }
     }
 
     /// The first line of an instruction, counted in its own file.
@@ -120,7 +123,7 @@ impl Serialize for Finding {
         out.serialize_field("rule", &found.rule.map(strake_parser::Rule::name))?;
         out.serialize_field("message", &found.message)?;
         out.serialize_field("help", &found.help)?;
-        out.serialize_field("notes", &found.notes)?;
+        out.serialize_field("notes", &self.notes)?;
         out.end()
     }
 }

@@ -46,6 +46,7 @@ impl std::fmt::Debug for Compose<'_> {
 /// The result holds the problems of the parsed file, of the included ones, and of composing. The texts of included files
 /// follow the first one's in its source, so that each span still points at what is meant. A file without such lines comes
 /// back as it is.
+#[expect(clippy::needless_pass_by_value, reason = "the loader is handed over with the rest")]
 pub fn compose(parsed: &Parsed, options: &ParseOptions, how: Compose<'_>) -> Parsed {
     if !parse::needs_composing(&parsed.dockerfile) {
         return parsed.clone();
@@ -247,5 +248,5 @@ fn way(chain: &[Included]) -> String {
 /// Gives a path below a root without `.`, `..` and doubled slashes; what leads out of the root keeps its `..`.
 fn clean(path: &str) -> String {
     let path = clean_path(path.trim_start_matches('/'));
-    if path == "." { String::new() } else { path.into() }
+    if path == "." { String::new() } else { path }
 }

@@ -18,8 +18,6 @@ pub struct Diagnostic {
     pub span: Span,
     /// Other places that belong to the problem.
     pub labels: Vec<Label>,
-    /// What else is to be said, a line each: where the file was included from.
-    pub notes: Vec<String>,
     /// What to do.
     pub help: Option<String>,
     /// An edit that mends it, when that is sure.
@@ -147,8 +145,7 @@ impl Diagnostic {
     }
 
     fn new(code: &'static str, severity: Severity, message: String, span: Span) -> Self {
-        let (labels, notes) = (Vec::new(), Vec::new());
-        Self { code, severity, rule: None, message: shorten(message), span, labels, notes, help: None, fix: None }
+        Self { code, severity, rule: None, message: shorten(message), span, labels: Vec::new(), help: None, fix: None }
     }
 }
 

@@ -155,6 +155,7 @@ fn failures_keep_their_place_and_their_kind() {
         source: Arc::new(SourceText::new(b"FROM alpin\n")),
         line: 1,
         diagnostic,
+        notes: Vec::new(),
     };
     let user = || Error::user("not found");
     let one = Unresolved(vec![(request("alpin", Some("did you mean alpine?")), user())]).locate(finding);

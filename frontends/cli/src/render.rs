@@ -40,7 +40,7 @@ pub fn finding(finding: &Finding, colour: bool) -> String {
     if finding.line < line {
         group = group.element(Level::NOTE.message(&begins));
     }
-    for note in &found.notes {
+    for note in &finding.notes {
         group = group.element(Level::NOTE.message(note));
     }
     if let Some(help) = &found.help {

@@ -129,12 +129,12 @@ impl<'a> Scope<'a> {
         };
         let expanded = Expander::new(self.escape, &lookup).word(word);
         if let Some((name, why)) = bad.take() {
-            return Err(self.unusable(&name, why, word));
+            return Err(self.unusable(&name, why.as_ref(), word));
         }
         Ok(expanded?.text)
     }
 
-    fn unusable(&self, name: &str, why: Option<Value>, word: &Word) -> Diagnostic {
+    fn unusable(&self, name: &str, why: Option<&Value>, word: &Word) -> Diagnostic {
         let (message, help) = match why {
             Some(Value::Env) => (
                 format!("a condition cannot use {name}, which ENV sets"),

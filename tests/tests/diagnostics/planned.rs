@@ -41,6 +41,7 @@ pub(crate) fn planned(dockerfile: &[u8]) -> Planned {
         source: Arc::clone(&source),
         line: parsed.dockerfile.lines_of(diagnostic.span).first,
         diagnostic,
+        notes: Vec::new(),
     };
     let codes = problems.iter().map(|problem| problem.code).collect();
     let is_failed = problems.iter().any(Diagnostic::is_error);

@@ -111,7 +111,13 @@ pub(crate) fn show(name: &str, dockerfile: &Dockerfile, problems: &[Diagnostic])
     let source = Arc::new(dockerfile.source.clone());
     for diagnostic in problems {
         let line = dockerfile.lines_of(diagnostic.span).first;
-        let finding = Finding { file: name.into(), source: Arc::clone(&source), line, diagnostic: diagnostic.clone() };
+        let finding = Finding {
+            file: name.into(),
+            source: Arc::clone(&source),
+            line,
+            diagnostic: diagnostic.clone(),
+            notes: Vec::new(),
+        };
         crate::complain(&render::finding(&finding, console::colors_enabled_stderr()));
     }
 }
