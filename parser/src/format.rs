@@ -28,7 +28,7 @@ use rows::{Layout, Row, RowKind};
 ///
 /// ```
 /// let formatted = strake_parser::format(b"from a as b\nrun x &&\\\n  y\nfrom b");
-/// assert_eq!(formatted.unwrap(), b"FROM a AS b\nRUN x &&\\\n    y\n\nFROM b\n");
+/// assert_eq!(formatted.expect("no mistakes"), b"FROM a AS b\nRUN x &&\\\n    y\n\nFROM b\n");
 /// ```
 pub fn format(source: &[u8]) -> Result<Vec<u8>, Vec<Diagnostic>> {
     let parsed = parse(source, &ParseOptions::default());
