@@ -307,7 +307,8 @@ fn exit(ended: Ended, groups: &Groups, kills_before: Option<u64>) -> Exit {
     // A shell whose child was killed ends with the child's code.
     let was_killed = code == 128 + libc::SIGKILL;
     let was_limit = groups.memory.as_ref().is_some_and(MemoryLimit::was_reached);
-    let oom = was_killed && {
+    // What was stopped at its --timeout was killed here; a kill elsewhere on the machine meanwhile says nothing of it.
+    let oom = was_killed && !ended.timed_out && {
         let in_leaf = groups.leaf.as_ref().is_some_and(Leaf::was_out_of_memory);
         in_leaf || was_limit || kills_before.zip(cgroup::oom_kills()).is_some_and(|(before, after)| after > before)
     };
