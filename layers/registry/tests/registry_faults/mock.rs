@@ -147,6 +147,13 @@ pub(crate) fn hasty() -> Client {
     Client::new(ClientOptions { limits, ..ClientOptions::default() })
 }
 
+/// As [`hasty`], but a busy machine may take its time for the first byte.
+pub(crate) fn hasty_between_bytes() -> Client {
+    let limit = Duration::from_millis(200);
+    let limits = Limits { idle: limit, silence: limit * 3, ..quick() };
+    Client::new(ClientOptions { limits, ..ClientOptions::default() })
+}
+
 pub(crate) fn client() -> Client {
     Client::new(ClientOptions { limits: quick(), ..ClientOptions::default() })
 }

@@ -7,7 +7,9 @@ use axum::response::IntoResponse as _;
 use strake_layers::{Cancel, Digest, ErrorKind, Notice, NoticeSink, Reference};
 use strake_registry::{Client, ClientOptions, Error, ForeignUrls};
 
-use crate::mock::{Mock, broken_off, client, hasty, html, noise, quick, ranged, silent_after, status, store};
+use crate::mock::{
+    Mock, broken_off, client, hasty, hasty_between_bytes, html, noise, quick, ranged, silent_after, status, store,
+};
 
 #[tokio::test]
 async fn blob_arrives_verified_and_a_second_fetch_asks_nobody() {
@@ -187,7 +189,7 @@ async fn silence_at_any_moment_ends_in_an_error() {
         Mock::with(|seen| seen.is(&Method::GET, "/blobs/").then(|| silent_after(Bytes::from_static(b"ab"), 1000)))
             .await;
     let blob = mock.add_blob(&noise(1000));
-    let error = hasty().fetch_blob(&mock.reference("a:1"), &blob, &store).await.unwrap_err();
+    let error = hasty_between_bytes().fetch_blob(&mock.reference("a:1"), &blob, &store).await.unwrap_err();
     assert!(error.to_string().contains("silence for"), "{error}");
 }
 
