@@ -9,6 +9,7 @@ use strake_parser::{Compose, Diagnostic, ParseOptions, Parsed};
 use strake_snapshotter::{CopySnapshotter, OverlaySnapshotter, Snapshotter, Store, StoreOptions};
 
 use crate::cache::Results;
+use crate::call::{Outline, Targets};
 use crate::check::Checked;
 use crate::events::{Event, EventSink};
 use crate::execute::{Masks, Report, Session, execute};
@@ -105,6 +106,18 @@ impl Builder {
         let _lease = self.store.lease()?;
         let request = BuildRequest { check_only: true, ..request };
         self.phases(request, events, cancel).check().await
+    }
+
+    /// Tells what the target can be given; nothing is built.
+    pub async fn outline(&self, request: BuildRequest, events: EventSink, cancel: Cancel) -> Result<Outline> {
+        let _lease = self.store.lease()?;
+        self.phases(request, events, cancel).outline().await
+    }
+
+    /// Lists the stages; no image is looked at.
+    pub async fn targets(&self, request: BuildRequest, events: EventSink, cancel: Cancel) -> Result<Targets> {
+        let _lease = self.store.lease()?;
+        self.phases(request, events, cancel).targets().await
     }
 
     fn phases(&self, request: BuildRequest, events: EventSink, cancel: Cancel) -> Phases<'_> {

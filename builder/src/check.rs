@@ -196,7 +196,7 @@ fn tell_digest(source: &SourceText, known: &KnownImages, found: &mut Diagnostic)
 }
 
 /// Says whether an error only tells that a registry cannot be asked now.
-fn is_only_unreachable(error: &Error) -> bool {
+pub(crate) fn is_only_unreachable(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Network | ErrorKind::Denied)
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde::ser::SerializeStruct;
-use strake_parser::{Diagnostic, Dockerfile, SourceText, Span};
+use strake_parser::{Diagnostic, Dockerfile, LineRange, SourceText, Span};
 
 /// A diagnostic and the file its spans point into.
 #[derive(Clone, Debug)]
@@ -19,6 +19,26 @@ pub struct Finding {
     pub diagnostic: Diagnostic,
     /// What else is to be said, a line each: places in other files, and where the file was included from.
     pub notes: Vec<String>,
+}
+
+/// One of the files that a Dockerfile is made of: itself, or one that it includes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFile {
+    /// What messages call it.
+    pub name: Arc<str>,
+    /// Its text.
+    pub source: Arc<SourceText>,
+}
+
+/// The lines of an instruction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Location {
+    /// The place of its file in a list of [`SourceFile`]s; the Dockerfile itself is the first.
+    pub file: usize,
+    /// The first line, from 1.
+    pub first: usize,
+    /// The last line.
+    pub last: usize,
 }
 
 /// A Dockerfile that findings are in, with the files that it includes.
@@ -99,14 +119,30 @@ impl FoundIn {
         line.saturating_sub(self.file_at(instruction).lines_before)
     }
 
+    /// The lines of an instruction, counted in its own file.
+    pub(crate) fn location(&self, instruction: Span, lines: LineRange) -> Location {
+        let file = self.index_at(instruction);
+        let before = self.files[file].lines_before;
+        Location { file, first: lines.first.saturating_sub(before), last: lines.last.saturating_sub(before) }
+    }
+
+    /// The file and those that it includes.
+    pub(crate) fn files(&self) -> Vec<SourceFile> {
+        let file = |file: &File| SourceFile { name: Arc::clone(&file.name), source: Arc::clone(&file.source) };
+        self.files.iter().map(file).collect()
+    }
+
     fn place(&self, span: Span) -> String {
         format!("{}:{}", self.file_at(span).name, self.line_of(span))
     }
 
     fn file_at(&self, span: Span) -> &File {
-        let after = self.files.partition_point(|file| file.start <= span.start);
+        &self.files[self.index_at(span)]
+    }
+
+    fn index_at(&self, span: Span) -> usize {
         // There is always the file itself, which begins at 0.
-        &self.files[after.saturating_sub(1)]
+        self.files.partition_point(|file| file.start <= span.start).saturating_sub(1)
     }
 }
 

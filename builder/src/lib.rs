@@ -17,6 +17,7 @@
 
 mod build;
 mod cache;
+mod call;
 mod check;
 mod error;
 pub mod events;
@@ -32,9 +33,10 @@ mod secrets;
 mod source;
 
 pub use build::{Builder, Built, Settings};
+pub use call::{Outline, OutlineArgument, OutlineMount, Target, Targets};
 pub use check::{Checked, CheckedFile};
 pub use error::{Error, Result};
-pub use finding::Finding;
+pub use finding::{Finding, Location, SourceFile};
 pub use lower::{LoweredDockerfile, lower};
 
 /// Every code of the builder, with a page about each.

@@ -2,7 +2,7 @@
 
 use strake_layers::Platform;
 
-use crate::build::Text;
+use crate::build::{Composed, Text};
 use crate::plan::PlanOptions;
 use crate::request::BuildRequest;
 use crate::source::IncludedFiles;
@@ -22,10 +22,7 @@ pub struct LoweredDockerfile {
 ///
 /// What has no plain equal is an error, as is anything wrong with the file.
 pub fn lower(request: &BuildRequest) -> Result<LoweredDockerfile> {
-    let (name, bytes, files) = IncludedFiles::of_host(request)?;
-    let text = Text::parse(&name, &bytes, &request.build_args);
-    let options = PlanOptions::from_request(request, request.platforms.first().cloned(), Platform::host())?;
-    let composed = text.compose(&options, &files);
+    let (composed, _) = compose(request)?;
     let lowered = strake_parser::lower(&composed.parsed);
     let mut found = composed.parsed.diagnostics.clone();
     found.extend(lowered.diagnostics);
@@ -35,4 +32,12 @@ pub fn lower(request: &BuildRequest) -> Result<LoweredDockerfile> {
         return Err(Error::Dockerfile(findings));
     }
     Ok(LoweredDockerfile { text: lowered.text, warnings: findings })
+}
+
+/// Reads a Dockerfile of this machine and works out INCLUDE and IF for the request's arguments and first platform.
+pub(crate) fn compose(request: &BuildRequest) -> Result<(Composed, PlanOptions)> {
+    let (name, bytes, files) = IncludedFiles::of_host(request)?;
+    let text = Text::parse(&name, &bytes, &request.build_args);
+    let options = PlanOptions::from_request(request, request.platforms.first().cloned(), Platform::host())?;
+    Ok((text.compose(&options, &files), options))
 }

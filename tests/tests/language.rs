@@ -188,3 +188,24 @@ fn lowered_file_builds_the_same_without_additions() {
     let outcome = host.strake(&["dockerfile", "lower", "ctx/Dockerfile"]).run().fails();
     outcome.says(&["--reset=volume has no equal in a plain Dockerfile"]);
 }
+
+#[test]
+fn the_graph_is_that_of_the_file_as_it_is_built() {
+    let host = Host::new();
+    host.write("ctx/parts/tool", "FROM tool AS tool\nRUN make\n");
+    let file =
+        "ARG DEBUG\nIF $DEBUG\nINCLUDE parts/tool\nENDIF\nFROM scratch\nIF $DEBUG\nCOPY --from=tool / /\nENDIF\n";
+    host.write("ctx/Dockerfile", with("include,if", file));
+    let graph = |flags: &str| {
+        let outcome = host.strake(&["dockerfile", "graph", "--file", "ctx/Dockerfile"]).args(flags).run().expect(0);
+        String::from_utf8(outcome.stdout).unwrap()
+    };
+    assert_eq!(graph(""), "stage-0 (line 6): the target\n  <- scratch (from, line 6)\n\nno image is needed\n");
+    let full = graph("--build-arg DEBUG=1");
+    assert!(full.starts_with("tool (parts/tool:1): needed\n  <- image tool:latest (from, parts/tool:1)\n"), "{full}");
+    assert!(full.contains("  parts/tool:2  RUN make\n"), "{full}");
+    let json: serde_json::Value = serde_json::from_str(&graph("--build-arg DEBUG=1 --format json")).unwrap();
+    assert_eq!(json["stages"][0]["edges"][0]["file"], "parts/tool");
+    assert_eq!(json["stages"][1]["line"], 6);
+    assert_eq!(json["stages"][1]["file"], serde_json::Value::Null);
+}

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use strake_layers::Platform;
-use strake_parser::{Diagnostic, Dockerfile, Expander, InstructionKind, Rule, Word, suggest};
+use strake_parser::{Diagnostic, Dockerfile, Expander, Expansion, InstructionKind, Rule, Word, suggest};
 
 use super::lints::Lints;
 use super::options::PlanOptions;
+use super::outline::{Argument, description};
 
 /// Names that are no build arguments of the Dockerfile but settings of the builder (dockerfile.md §9.7).
 const CONTROL: &[&str] = &[
@@ -32,7 +33,8 @@ pub(super) struct Globals {
     values: BTreeMap<String, String>,
     /// Values without regard to `--build-arg`.
     defaults: BTreeMap<String, String>,
-    declared: BTreeSet<String>,
+    /// What the ARG instructions declare, the last of a name.
+    declared: BTreeMap<String, Argument>,
     platform: BTreeSet<String>,
 }
 
@@ -59,21 +61,36 @@ impl Globals {
             let InstructionKind::Arg(items) = &instruction.kind else { continue };
             for item in items {
                 let name = &item.name.value;
-                globals.declared.insert(name.clone());
                 let default = item.default.as_ref().map(|word| {
-                    let by_default = expand_in(&globals.defaults, escape, word).map(|(text, _)| text).ok();
+                    let by_default = expand_in(&globals.defaults, escape, word).map(|made| made.text).ok();
                     (expand_in(&globals.values, escape, word), by_default)
                 });
                 let given = options.build_args.get(name).cloned();
+                let is_given = given.is_some();
                 let mut value = given.clone();
+                let mut uses = Vec::new();
                 if let Some((expanded, by_default)) = default {
                     globals.defaults.extend(by_default.map(|text| (name.clone(), text)));
                     match expanded {
-                        Ok((text, _)) => value = given.or(Some(text)),
+                        Ok(made) => {
+                            value = given.or(Some(made.text));
+                            uses = made.names.used;
+                        }
                         Err(error) => lints.push(error),
                     }
                 }
-                globals.values.extend(value.map(|text| (name.clone(), text)));
+                globals.values.extend(value.clone().map(|text| (name.clone(), text)));
+                if is_given {
+                    uses.clear();
+                } else if let Some(at) = uses.iter().position(|used| used == name) {
+                    // A default that is made of the argument's former value hangs on what that hung on.
+                    uses.remove(at);
+                    uses.extend(globals.declared.get(name).into_iter().flat_map(|former| former.uses.clone()));
+                }
+                let (span, lines) = (instruction.span, instruction.lines);
+                let description = description(&instruction.docs, name);
+                let argument = Argument { name: name.clone(), value, description, span, lines, uses };
+                globals.declared.insert(name.clone(), argument);
             }
         }
         globals
@@ -84,26 +101,39 @@ impl Globals {
         self.values.get(name).map(String::as_str)
     }
 
+    /// Gives what an ARG above the first FROM declares.
+    pub(super) fn argument(&self, name: &str) -> Option<&Argument> {
+        self.declared.get(name)
+    }
+
     /// Tells whether an ARG above the first FROM, or the platform, defines the name.
     pub(super) fn is_declared(&self, name: &str) -> bool {
-        self.declared.contains(name) || self.platform.contains(name)
+        self.declared.contains_key(name) || self.platform.contains(name)
     }
 
     /// Gives all names that FROM may use.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.declared.iter().chain(&self.platform).map(String::as_str)
+        self.declared.keys().chain(&self.platform).map(String::as_str)
     }
 
     /// Expands a word of FROM or of `--from`.
     pub(super) fn expand(&self, dockerfile: &Dockerfile, word: &Word) -> Result<Expanded, Diagnostic> {
-        let (text, unset) = expand_in(&self.values, dockerfile.directives.escape(), word)?;
-        let undeclared = unset.into_iter().filter(|name| !self.is_declared(name)).collect();
-        Ok(Expanded { text, undeclared })
+        let made = expand_in(&self.values, dockerfile.directives.escape(), word)?;
+        let undeclared = made.names.unset.into_iter().filter(|name| !self.is_declared(name)).collect();
+        Ok(Expanded { text: made.text, undeclared })
+    }
+
+    /// Gives the variables in a word of FROM that have values.
+    pub(super) fn used(&self, dockerfile: &Dockerfile, word: &Word) -> Vec<String> {
+        if !word.raw.contains('$') {
+            return Vec::new();
+        }
+        expand_in(&self.values, dockerfile.directives.escape(), word).map(|made| made.names.used).unwrap_or_default()
     }
 
     /// Expands a word with the defaults of the ARG instructions only.
     pub(super) fn expand_defaults(&self, dockerfile: &Dockerfile, word: &Word) -> Option<String> {
-        expand_in(&self.defaults, dockerfile.directives.escape(), word).ok().map(|(text, _)| text)
+        expand_in(&self.defaults, dockerfile.directives.escape(), word).ok().map(|made| made.text)
     }
 }
 
@@ -111,10 +141,9 @@ fn expand_in(
     values: &BTreeMap<String, String>,
     escape: strake_parser::Escape,
     word: &Word,
-) -> Result<(String, Vec<String>), Diagnostic> {
+) -> Result<Expansion, Diagnostic> {
     let lookup = |name: &str| values.get(name).cloned();
-    let expansion = Expander::new(escape, &lookup).word(word)?;
-    Ok((expansion.text, expansion.names.unset))
+    Ok(Expander::new(escape, &lookup).word(word)?)
 }
 
 /// Gives the arguments of the platforms that conditions may use; which stage is built is not known to them.

@@ -17,6 +17,7 @@ use super::graph::{Base, BuildGraph, CopyFrom, ImageId, Op, PlannedImage, Planne
 use super::images::{ImageKey, KnownImages};
 use super::lints::Lints;
 use super::options::PlanOptions;
+use super::outline::{StageArguments, outline};
 use super::reach::{Reach, base_key, from_key, reach, stage_platform};
 use super::stages::{Bound, Table};
 use super::{Plan, Planned, codes, epoch, reset};
@@ -53,7 +54,8 @@ pub(super) fn plan(parsed: &Parsed, options: &PlanOptions, images: &KnownImages)
     lints.judge();
     match graph {
         Some(graph) if !lints.has_errors() => {
-            Ok(Plan::Ready(Box::new(Planned { graph, warnings: lints.into_found(), epoch })))
+            let outline = outline(&table, target, &graph);
+            Ok(Plan::Ready(Box::new(Planned { graph, outline, warnings: lints.into_found(), epoch })))
         }
         _ => Err(lints.into_found()),
     }
@@ -147,6 +149,7 @@ impl<'a> Builder<'a> {
             index,
             state,
             steps: Vec::new(),
+            taken: StageArguments::default(),
             has_cmd: false,
             place: Place { span: entry.stage.from_span, lines: entry.stage.lines, trigger: None, trigger_span: None },
             escape: self.table.dockerfile.directives.escape(),
@@ -164,7 +167,10 @@ impl<'a> Builder<'a> {
             evaluator.lints.enter(instruction.check_overrides.as_deref());
             evaluator.instruction(instruction);
         }
-        let Evaluator { state, steps, .. } = evaluator;
+        let Evaluator { state, steps, mut taken, .. } = evaluator;
+        if entry.replaced.is_none() {
+            taken.in_from.clone_from(&entry.used_in_from);
+        }
         lints.enter(None);
         let id = StageId(self.stages.len());
         self.stages.push(PlannedStage {
@@ -173,6 +179,7 @@ impl<'a> Builder<'a> {
             platform: state.platform.clone(),
             base,
             steps,
+            arguments: taken,
             config: state.config.clone(),
             inherited_history,
             lines: entry.stage.lines,
@@ -301,6 +308,8 @@ pub(super) struct Evaluator<'e, 'a> {
     pub(super) index: usize,
     pub(super) state: StageState,
     pub(super) steps: Vec<Step>,
+    /// The arguments that it takes.
+    pub(super) taken: StageArguments,
     /// Whether this stage has seen a CMD.
     pub(super) has_cmd: bool,
     pub(super) place: Place,
@@ -311,7 +320,7 @@ impl Evaluator<'_, '_> {
     fn instruction(&mut self, instruction: &Instruction) {
         // An error is reported where it is found; the instruction then has no effect.
         let _: Option<()> = match &instruction.kind {
-            InstructionKind::Arg(items) => self.arg(items),
+            InstructionKind::Arg(items) => self.arg(instruction, items),
             InstructionKind::Env(pairs) => self.env(pairs),
             InstructionKind::Label(pairs) => self.label(pairs),
             InstructionKind::Run(run) => self.run(instruction, run),

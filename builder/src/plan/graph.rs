@@ -51,6 +51,8 @@ pub struct PlannedStage {
     pub base: Base,
     /// The steps that make layers, in order.
     pub steps: Vec<Step>,
+    /// The arguments that it takes.
+    pub(crate) arguments: super::outline::StageArguments,
     /// The image config at the end of the stage, of which diff IDs and times of history entries made here are filled
     /// in by the export: history entries that this stage adds have no `created` yet.
     pub config: ImageConfig,

@@ -22,6 +22,7 @@ mod reach;
 mod reset;
 mod run;
 mod settings;
+mod stage_graph;
 mod stages;
 mod title;
 mod windows;
@@ -32,7 +33,8 @@ pub(crate) use arguments::for_conditions;
 pub use codes::TABLE as CODES;
 pub use images::{ImageKey, ImageRequest, ImageSource, KnownImages};
 pub use options::{NamedContext, NamedContextKind, PlanOptions};
-pub use outline::{Outline, OutlineEdge, OutlineEdgeKind, OutlineInstruction, OutlineSource, OutlineStage, outline};
+pub(crate) use outline::{Argument, Mounted, Outlined, description};
+pub use stage_graph::{GraphStage, StageEdge, StageEdgeKind, StageGraph, StageInstruction, StageSource, stage_graph};
 
 use graph::BuildGraph;
 
@@ -50,6 +52,8 @@ pub enum Plan {
 pub struct Planned {
     /// The graph.
     pub graph: BuildGraph,
+    /// What the target can be given.
+    pub(crate) outline: Outlined,
     /// Warnings in file order, those of the parser included.
     pub warnings: Vec<Diagnostic>,
     /// The time that files and history entries made here are clamped to.

@@ -1,161 +1,173 @@
-//! The stages of a Dockerfile and what each reads from, for tools that show them.
+//! What a target can be given: arguments, secrets, agents, caches (dockerfile.md §19).
 
-use strake_layers::Platform;
-use strake_parser::{Instruction, InstructionKind, Parsed};
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::finding::FoundIn;
-use crate::request::BuildRequest;
-use crate::{Error, Result};
+use strake_parser::{LineRange, MountSpec, Span, Spanned};
 
-use super::images::KnownImages;
-use super::lints::Lints;
-use super::options::PlanOptions;
-use super::reach::{Use, UseKind, reach, trigger_uses, uses_of_stage};
-use super::stages::{Bound, Table};
+use super::graph::{Base, BuildGraph, CopyFrom, Op, PlannedStage, StageId};
+use super::stages::Table;
 
-/// The stages of a Dockerfile, in file order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outline {
-    /// All of them, also those that the target does not need.
-    pub stages: Vec<OutlineStage>,
-    /// The place of the target among them.
-    pub target: usize,
+/// An argument as an ARG declares it.
+#[derive(Clone, Debug)]
+pub(crate) struct Argument {
+    pub(crate) name: String,
+    pub(crate) value: Option<String>,
+    pub(crate) description: Option<String>,
+    /// The instruction; the FROM for ONBUILD triggers.
+    pub(crate) span: Span,
+    pub(crate) lines: LineRange,
+    /// The arguments that its default is made of.
+    pub(super) uses: Vec<String>,
 }
 
-/// A stage of an [`Outline`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OutlineStage {
-    /// The name in lower case, in which names are compared.
-    pub name: Option<String>,
-    /// Its platform, where the Dockerfile gives one.
-    pub platform: Option<Platform>,
-    /// The line of its FROM, from 1.
-    pub line: usize,
-    /// Whether the target needs it.
-    pub is_needed: bool,
-    /// Its instructions without the FROM.
-    pub instructions: Vec<OutlineInstruction>,
-    /// What it reads from besides the build context, FROM first.
-    pub edges: Vec<OutlineEdge>,
+/// What a stage says about the arguments it takes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StageArguments {
+    /// Variables of its FROM.
+    pub(super) in_from: Vec<String>,
+    /// Those that an ARG takes over from above the first FROM.
+    pub(super) inherited: Vec<String>,
+    /// Those that it declares itself.
+    pub(super) declared: Vec<Argument>,
 }
 
-/// An instruction of an [`OutlineStage`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OutlineInstruction {
-    /// The keyword in upper case.
-    pub keyword: String,
-    /// The text after the keyword, continuations joined, here-documents left out.
-    pub arguments: String,
-    /// Its first line, from 1.
-    pub line: usize,
+/// A secret, an agent or a cache that a mount names.
+#[derive(Clone, Debug)]
+pub(crate) struct Mounted {
+    pub(crate) id: String,
+    pub(crate) is_required: bool,
+    pub(crate) span: Span,
+    pub(crate) lines: LineRange,
 }
 
-/// A place where a stage reads from something else than the build context.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OutlineEdge {
-    /// What makes the edge.
-    pub kind: OutlineEdgeKind,
-    /// What is read.
-    pub source: OutlineSource,
-    /// The line of the instruction, from 1; of the FROM for ONBUILD triggers of the stage's base.
-    pub line: usize,
+/// What a target and all it needs can be given, in the order of the file.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outlined {
+    pub(crate) name: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) arguments: Vec<Argument>,
+    pub(crate) secrets: Vec<Mounted>,
+    pub(crate) agents: Vec<Mounted>,
+    pub(crate) caches: Vec<Mounted>,
 }
 
-/// What makes an [`OutlineEdge`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum OutlineEdgeKind {
-    /// FROM.
-    From,
-    /// `COPY --from`.
-    Copy,
-    /// `RUN --mount=from=…`.
-    Mount,
+/// Gives the text of the first comment line that begins with a name and a blank, as the reference reads it.
+pub(crate) fn description(docs: &[Spanned<String>], name: &str) -> Option<String> {
+    let text = |doc: &Spanned<String>| doc.value.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned);
+    docs.iter().find_map(text)
 }
 
-/// What an [`OutlineEdge`] leads to.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum OutlineSource {
-    /// Nothing.
-    Scratch,
-    /// Another stage, by its place among the stages.
-    Stage(usize),
-    /// An image, in its short spelling.
-    Image(String),
-    /// Files of a named context, by its name.
-    Context(String),
-}
-
-/// Gives the stages of a Dockerfile and their edges: a pure function, no image is looked at.
-///
-/// Of the request count the target, the build arguments, the named contexts and the first platform. `name` is what
-/// errors call the file. ONBUILD triggers of images are not known here; those of stages are.
-pub fn outline(parsed: &Parsed, name: &str, request: &BuildRequest) -> Result<Outline> {
-    let dockerfile = &parsed.dockerfile;
-    let options = PlanOptions::from_request(request, request.platforms.first().cloned(), Platform::host())?;
-    let mut lints = Lints::new(dockerfile, &parsed.diagnostics, &options);
-    let failed = |lints: Lints| {
-        let found_in = FoundIn::new(name, dockerfile.clone());
-        let errors = lints.into_found().into_iter().filter(strake_parser::Diagnostic::is_error);
-        Error::Dockerfile(errors.map(|found| found_in.finding(found)).collect())
-    };
-    if dockerfile.stages.is_empty() {
-        lints.no_stages();
-        return Err(failed(lints));
-    }
-    let table = Table::new(dockerfile, &options, &mut lints);
-    let target = match table.target() {
-        Ok(target) => target,
-        Err(error) => {
-            lints.push(error);
-            return Err(failed(lints));
+/// Collects what the stages of a graph, which are those that the target needs, can be given.
+pub(super) fn outline(table: &Table<'_>, target: usize, graph: &BuildGraph) -> Outlined {
+    let entry = table.entries.get(target);
+    let name = entry.and_then(|entry| entry.key.clone());
+    let docs = entry.map(|entry| entry.stage.docs.as_slice()).unwrap_or_default();
+    let description = name.as_deref().and_then(|name| description(docs, name));
+    let mut outlined = Outlined { name, description, ..Outlined::default() };
+    let mut arguments = Arguments::new(table, graph);
+    let mut seen = vec![false; graph.stages.len()];
+    let mut pending = vec![graph.target.0];
+    // Of a name that is declared in several places, that of the target counts, then its base's, then that of what it
+    // reads from.
+    while let Some(at) = pending.pop() {
+        let Some(stage) = graph.stages.get(at) else { continue };
+        if std::mem::replace(&mut seen[at], true) {
+            continue;
         }
-    };
-    let reach = reach(&table, target, &KnownImages::default(), &mut lints);
-    if lints.has_errors() {
-        return Err(failed(lints));
-    }
-    let line = |found: &Use| dockerfile.lines_of(found.span).first;
-    let edge = |found: Use| OutlineEdge {
-        kind: match found.kind {
-            UseKind::Base => OutlineEdgeKind::From,
-            UseKind::Copy => OutlineEdgeKind::Copy,
-            UseKind::Mount { .. } => OutlineEdgeKind::Mount,
-        },
-        line: line(&found),
-        source: match found.bound {
-            Bound::Scratch => OutlineSource::Scratch,
-            Bound::Stage(index) => OutlineSource::Stage(index),
-            Bound::Image(source) => OutlineSource::Image(source.to_string()),
-            Bound::Files(name) => OutlineSource::Context(name),
-        },
-    };
-    let stages = table.entries.iter().enumerate().map(|(index, entry)| {
-        // The problems of these were reported above.
-        let mut uses = uses_of_stage(&table, index, &mut Lints::default());
-        for trigger in &reach.triggers[index] {
-            uses.extend(trigger_uses(&table, index, trigger, &mut Lints::default()));
+        arguments.add(at, stage);
+        outlined.add_mounts(stage);
+        let mut sources: Vec<usize> = sources(stage).map(|id| id.0).collect();
+        sources.reverse();
+        pending.append(&mut sources);
+        if let Base::Stage(base) = stage.base {
+            pending.push(base.0);
         }
-        OutlineStage {
-            name: entry.key.clone(),
-            platform: entry.platform.clone(),
-            line: entry.stage.lines.first,
-            is_needed: reach.needed[index],
-            instructions: entry.stage.instructions.iter().map(outline_of).collect(),
-            edges: uses.into_iter().map(edge).collect(),
+    }
+    outlined.arguments = arguments.found;
+    outlined.arguments.sort_by_key(|argument| argument.span.start);
+    for mounts in [&mut outlined.secrets, &mut outlined.agents, &mut outlined.caches] {
+        mounts.sort_by_key(|mount| mount.span.start);
+    }
+    outlined
+}
+
+/// Gives the stages that the steps of a stage read from.
+fn sources(stage: &PlannedStage) -> impl Iterator<Item = StageId> {
+    let froms = stage.steps.iter().flat_map(|step| -> Box<dyn Iterator<Item = &CopyFrom>> {
+        match &step.op {
+            Op::Copy(copy) => Box::new(std::iter::once(&copy.from)),
+            Op::Run(run) => Box::new(run.mounts.iter().filter_map(|mount| mount.from.as_ref())),
+            Op::Workdir(_) => Box::new(std::iter::empty()),
         }
     });
-    Ok(Outline { stages: stages.collect(), target })
+    froms.filter_map(|from| if let CopyFrom::Stage(id) = from { Some(*id) } else { None })
 }
 
-fn outline_of(instruction: &Instruction) -> OutlineInstruction {
-    let keyword = &instruction.keyword.value;
-    let arguments = match &instruction.kind {
-        InstructionKind::Unknown(text) => text.value.as_str(),
-        _ => instruction.original.get(keyword.len()..).unwrap_or_default(),
-    };
-    OutlineInstruction {
-        keyword: keyword.to_uppercase(),
-        arguments: arguments.trim().to_owned(),
-        line: instruction.lines.first,
+impl Outlined {
+    fn add_mounts(&mut self, stage: &PlannedStage) {
+        for step in &stage.steps {
+            let Op::Run(run) = &step.op else { continue };
+            for mount in &run.mounts {
+                let (list, id, is_required) = match &mount.spec {
+                    MountSpec::Secret(secret) => (&mut self.secrets, &secret.id, secret.is_required),
+                    MountSpec::Ssh(agent) => (&mut self.agents, &agent.id, agent.is_required),
+                    MountSpec::Cache(cache) => (&mut self.caches, &cache.id, false),
+                    MountSpec::Bind(_) | MountSpec::Tmpfs(_) => continue,
+                };
+                if !list.iter().any(|have| have.id == *id) {
+                    list.push(Mounted { id: id.clone(), is_required, span: step.span, lines: step.lines });
+                }
+            }
+        }
+    }
+}
+
+/// Finds the arguments, each name once.
+struct Arguments<'a> {
+    table: &'a Table<'a>,
+    graph: &'a BuildGraph,
+    names: BTreeSet<String>,
+    /// Stages whose FROM was looked at from a stage that is based on them.
+    looked_through: Vec<bool>,
+    found: Vec<Argument>,
+}
+
+impl<'a> Arguments<'a> {
+    fn new(table: &'a Table<'a>, graph: &'a BuildGraph) -> Self {
+        let looked_through = vec![false; graph.stages.len()];
+        Self { table, graph, names: BTreeSet::new(), looked_through, found: Vec::new() }
+    }
+
+    fn add(&mut self, at: usize, stage: &PlannedStage) {
+        // The last declaration of a stage counts.
+        let own: BTreeMap<&str, &Argument> =
+            stage.arguments.declared.iter().map(|argument| (argument.name.as_str(), argument)).collect();
+        for argument in &stage.arguments.declared {
+            self.take(&argument.name, &own);
+        }
+        for name in &stage.arguments.inherited {
+            self.take(name, &own);
+        }
+        let mut next = Some(at);
+        while let Some(at) = next.filter(|at| !std::mem::replace(&mut self.looked_through[*at], true)) {
+            let graph = self.graph;
+            let Some(stage) = graph.stages.get(at) else { return };
+            for name in &stage.arguments.in_from {
+                self.take(name, &own);
+            }
+            next = if let Base::Stage(base) = stage.base { Some(base.0) } else { None };
+        }
+    }
+
+    /// Takes in an argument and those that its default is made of. Names that no ARG declares are the platform's.
+    fn take(&mut self, name: &str, own: &BTreeMap<&str, &Argument>) {
+        let mut pending = vec![name.to_owned()];
+        while let Some(name) = pending.pop() {
+            let found = own.get(name.as_str()).copied().or_else(|| self.table.globals.argument(&name));
+            let Some(found) = found.filter(|_| !self.names.contains(&name)) else { continue };
+            pending.extend(found.uses.iter().cloned());
+            self.found.push(found.clone());
+            self.names.insert(name);
+        }
     }
 }

@@ -5,17 +5,19 @@ use strake_parser::{ArgDeclaration, Form, Healthcheck, Instruction, KeyValues, R
 
 use super::evaluate::Evaluator;
 use super::graph::{Op, WorkdirOp};
+use super::outline::{Argument, description};
 use super::{codes, gofmt, paths, ports, title};
 
 impl Evaluator<'_, '_> {
     /// ARG (dockerfile.md §9.3, §13.2).
-    pub(super) fn arg(&mut self, items: &[ArgDeclaration]) -> Option<()> {
+    pub(super) fn arg(&mut self, instruction: &Instruction, items: &[ArgDeclaration]) -> Option<()> {
         let mut texts = Vec::with_capacity(items.len());
         let mut is_good = true;
         for item in items {
             let name = &item.name.value;
             let table = self.table;
             let given = table.options.build_args.get(name).cloned();
+            let is_own = given.is_some() || item.default.is_some() || table.globals.get(name).is_none();
             let value = match (given, &item.default) {
                 (Some(given), _) => Some(given),
                 (None, Some(word)) => {
@@ -31,6 +33,13 @@ impl Evaluator<'_, '_> {
             });
             if let Some(value) = &value {
                 self.set_variable(name, value);
+            }
+            if is_own {
+                let (span, lines) = (self.place.span, self.place.lines);
+                let (name, value, description) = (name.clone(), value.clone(), description(&instruction.docs, name));
+                self.taken.declared.push(Argument { name, value, description, span, lines, uses: Vec::new() });
+            } else {
+                self.taken.inherited.push(name.clone());
             }
             match self.state.arguments.iter_mut().find(|(have, _)| have == name) {
                 Some((_, have)) => *have = value,

@@ -67,6 +67,8 @@ pub(super) struct StageEntry<'a> {
     pub(super) base: Option<Bound>,
     /// What FROM names, expanded.
     pub(super) base_name: String,
+    /// The variables in FROM that have values.
+    pub(super) used_in_from: Vec<String>,
     /// `--platform`.
     pub(super) platform: Option<Platform>,
     /// The named context that stands in for the whole stage.
@@ -103,7 +105,9 @@ impl<'a> Table<'a> {
             let context = key.as_deref().and_then(|key| options.context(key));
             let replaced = context.and_then(|context| table.bind_context(context, stage.from_span, lints));
             let base_name = base_name.unwrap_or_default();
-            table.entries.push(StageEntry { stage, key, base, base_name, platform, replaced });
+            let words = std::iter::once(&stage.base).chain(&stage.platform);
+            let used_in_from = words.flat_map(|word| table.globals.used(dockerfile, word)).collect();
+            table.entries.push(StageEntry { stage, key, base, base_name, used_in_from, platform, replaced });
         }
         lints.enter(None);
         table

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::check::{Call, CheckArgs, parse_call};
+use crate::call::{Call, parse_call};
+use crate::check::CheckArgs;
 use crate::dockerfile::DockerfileCommand;
 
 /// Builds container images from Dockerfiles, without a daemon.
@@ -184,7 +185,7 @@ pub(crate) struct BuildArgs {
     /// Check the Dockerfile without building it
     #[arg(long)]
     pub(crate) check: bool,
-    /// What to do: build, check (as --check), or check,format=text|json|sarif
+    /// What to do: build, check, outline (what the target can be given) or targets; METHOD,format=json for programs
     #[arg(long, value_name = "METHOD", default_value = "build", hide_default_value = true, value_parser = parse_call)]
     pub(crate) call: Call,
     /// Say why each step was not served by the cache

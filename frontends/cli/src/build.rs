@@ -10,17 +10,20 @@ use serde_json::json;
 use strake::{Built, Cancel, Engine, NoticeSink, Settings};
 
 use crate::args::{BuildArgs, ProgressMode, StoreArgs};
-use crate::check::{self, Call};
+use crate::call::{self, Call};
 use crate::progress::Screen;
-use crate::{exit, render, request, settings, sys};
+use crate::{check, exit, render, request, settings, sys};
 
 /// Builds, and writes the files that tell what came of it.
 pub(crate) fn run(store: &StoreArgs, args: &BuildArgs) -> Result<ExitCode> {
     if args.progress == ProgressMode::Rawjson {
         bail!("--progress rawjson is the reference's own stream: strake's is --progress json");
     }
-    if let Call::Check(Some(format)) = args.call {
-        return check::call(store, args, format);
+    match args.call {
+        Call::Check(Some(format)) => return check::call(store, args, format),
+        Call::Outline(format) => return call::outline(store, args, format),
+        Call::Targets(format) => return call::targets(store, args, format),
+        Call::Build | Call::Check(None) => {}
     }
     let mut scratch = None;
     let request = request::make(args, &mut scratch)?;

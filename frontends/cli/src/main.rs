@@ -1,7 +1,9 @@
 //! The strake command line: reads flags, environment and clock, shows events, ends with an exit code.
 
 mod args;
+mod base64;
 mod build;
+mod call;
 mod check;
 mod dockerfile;
 mod exit;
@@ -55,6 +57,11 @@ fn main() -> ExitCode {
 /// Writes a line to standard output; a reader that went away is no error of ours.
 fn say(line: &str) {
     let _ignored = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+/// Writes to standard output as it is; a reader that went away is no error of ours.
+fn say_all(text: &str) {
+    let _ignored = write!(std::io::stdout().lock(), "{text}");
 }
 
 /// Writes to standard error as it is.

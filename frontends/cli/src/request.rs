@@ -13,7 +13,8 @@ use strake::{
 use tempfile::TempDir;
 
 use crate::args::BuildArgs;
-use crate::check::{Call, CheckArgs};
+use crate::call::Call;
+use crate::check::CheckArgs;
 use crate::fields::{key_value, size, split_csv};
 use crate::output_spec;
 

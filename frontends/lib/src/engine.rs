@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use strake_builder::events::EventSink;
 use strake_builder::request::BuildRequest;
-use strake_builder::{Builder, Built, Checked, Result, Settings};
+use strake_builder::{Builder, Built, Checked, Outline, Result, Settings, Targets};
 use strake_layers::{Cancel, NoticeSink};
 use strake_snapshotter::{ImageRecord, PruneOptions, PruneReport};
 
@@ -49,6 +49,16 @@ impl Engine {
     /// included, is in the result.
     pub async fn check(&self, request: BuildRequest, events: EventSink, cancel: Cancel) -> Result<Checked> {
         self.builder.check(request, events, cancel).await
+    }
+
+    /// Tells what the request's target can be given: arguments, secrets, agents, caches. Nothing is built.
+    pub async fn outline(&self, request: BuildRequest, events: EventSink, cancel: Cancel) -> Result<Outline> {
+        self.builder.outline(request, events, cancel).await
+    }
+
+    /// Lists the stages that can be built.
+    pub async fn targets(&self, request: BuildRequest, events: EventSink, cancel: Cancel) -> Result<Targets> {
+        self.builder.targets(request, events, cancel).await
     }
 
     /// The images that builds have kept, by name.

@@ -35,13 +35,16 @@ pub use engine::{Build, Engine};
 pub use explain::{Example, Explanation, explain, explanations};
 pub use strake_builder::events::{Event, EventSink, Outcome, SCHEMA_VERSION, StepId, Stream};
 pub use strake_builder::plan::{
-    Outline, OutlineEdge, OutlineEdgeKind, OutlineInstruction, OutlineSource, OutlineStage, outline,
+    GraphStage, StageEdge, StageEdgeKind, StageGraph, StageInstruction, StageSource, stage_graph,
 };
 pub use strake_builder::request::{
     BuildRequest, ContextSource, DockerfileSource, Entitlement, ImageOptions, Output, Secret, SecretValue, SshAgent,
     Ulimit,
 };
-pub use strake_builder::{Built, Checked, CheckedFile, Error, Finding, LoweredDockerfile, Result, Settings, lower};
+pub use strake_builder::{
+    Built, Checked, CheckedFile, Error, Finding, Location, LoweredDockerfile, Outline, OutlineArgument, OutlineMount,
+    Result, Settings, SourceFile, Target, Targets, lower,
+};
 pub use strake_layers::{
     ArchiveFormat, Cancel, Compression, Descriptor, Digest, ErrorKind, Notice, NoticeSink, Platform, Timestamp,
 };

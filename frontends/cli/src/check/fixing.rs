@@ -6,16 +6,17 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use strake::{BuildRequest, Checked, Diagnostic, SourceText};
 
-use super::Checker;
+use super::check;
+use crate::call::Asker;
 
 /// Edits that overlap need a round each; more than these no file of people has.
 const ROUNDS: usize = 20;
 
 /// Checks and mends until there is nothing left to mend; gives what is left, and a line about each edit.
-pub(super) fn run(checker: &Checker, request: &BuildRequest) -> Result<(Checked, Vec<String>)> {
+pub(super) fn run(asker: &Asker, request: &BuildRequest) -> Result<(Checked, Vec<String>)> {
     let mut made = Vec::new();
     for _ in 0..ROUNDS {
-        let checked = checker.check(request)?;
+        let checked = check(asker, request)?;
         let Some(file) = checked.files.first() else { return Ok((checked, made)) };
         let Some(path) = &file.path else {
             bail!("--fix needs a Dockerfile in a folder of this machine: name it by --file");
@@ -37,7 +38,7 @@ pub(super) fn run(checker: &Checker, request: &BuildRequest) -> Result<(Checked,
             made.push(format!("fixed {}:{line}: {name}: {}", file.name, one.message));
         }
     }
-    Ok((checker.check(request)?, made))
+    Ok((check(asker, request)?, made))
 }
 
 /// Writes the file beside its place and renames it there (edges.md 4); a link to it stays a link, and its mode stays.

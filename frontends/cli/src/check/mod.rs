@@ -6,12 +6,13 @@ mod sarif;
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use strake::{BuildRequest, Cancel, CheckSettings, Checked, Engine, Event, EventSink, NoticeSink, Rule, Severity};
+use strake::{BuildRequest, CheckSettings, Checked, Rule, Severity};
 
 use crate::args::{BuildArgs, StoreArgs};
-use crate::{render, request, settings};
+use crate::call::Asker;
+use crate::{render, request};
 
 /// Flags of `check`.
 #[derive(Debug, Args)]
@@ -78,9 +79,9 @@ impl CheckArgs {
 pub(crate) fn run(store: &StoreArgs, args: &CheckArgs) -> Result<ExitCode> {
     let mut scratch = None;
     let request = request::for_check(args, &mut scratch)?;
-    let checker = Checker::open(store)?;
+    let asker = Asker::open(store)?;
     let (checked, made) =
-        if args.fix { fixing::run(&checker, &request)? } else { (checker.check(&request)?, Vec::new()) };
+        if args.fix { fixing::run(&asker, &request)? } else { (check(&asker, &request)?, Vec::new()) };
     match args.format {
         Format::Text => text(&checked, &made, args.fix),
         Format::Json => {
@@ -99,7 +100,7 @@ pub(crate) fn run(store: &StoreArgs, args: &CheckArgs) -> Result<ExitCode> {
 pub(crate) fn call(store: &StoreArgs, args: &BuildArgs, format: Format) -> Result<ExitCode> {
     let mut scratch = None;
     let request = request::make(args, &mut scratch)?;
-    let checked = Checker::open(store)?.check(&request)?;
+    let checked = check(&Asker::open(store)?, &request)?;
     match format {
         Format::Text => text(&checked, &[], false),
         Format::Json => crate::say(&serde_json::to_string_pretty(&json::report(&checked, false))?),
@@ -108,62 +109,8 @@ pub(crate) fn call(store: &StoreArgs, args: &BuildArgs, format: Format) -> Resul
     Ok(exit_code(&checked))
 }
 
-/// What `--call` asks for: none to build, else the format of the checks, or none for that of `--check`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Call {
-    /// The build itself.
-    Build,
-    /// The checks.
-    Check(Option<Format>),
-}
-
-/// Reads `METHOD[,format=FORMAT]`.
-pub(crate) fn parse_call(text: &str) -> Result<Call, String> {
-    let (method, option) = text.split_once(',').map_or((text, None), |(method, option)| (method, Some(option)));
-    let format = match option {
-        None => None,
-        Some(option) => {
-            let name = option.strip_prefix("format=").ok_or_else(|| format!("unknown option {option:?}: format=…"))?;
-            Some(Format::from_str(name, false).map_err(|_| format!("unknown format {name:?}: text, json or sarif"))?)
-        }
-    };
-    match method {
-        "build" | "" => Ok(Call::Build),
-        "check" | "lint" => Ok(Call::Check(format)),
-        "outline" | "targets" => {
-            Err(format!("{method} is not there: `strake dockerfile graph` shows stages and arguments"))
-        }
-        _ => Err("known are build and check".to_owned()),
-    }
-}
-
-/// A store held open to check in.
-struct Checker {
-    runtime: tokio::runtime::Runtime,
-    engine: Engine,
-}
-
-impl Checker {
-    fn open(store: &StoreArgs) -> Result<Self> {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
-        let notices = NoticeSink::new(|notice| {
-            if let strake::Notice::Warning(message) = notice {
-                crate::complain(&format!("warning: {message}\n"));
-            }
-        });
-        let engine = Engine::open_with(settings::make(store)?, &notices)?;
-        Ok(Self { runtime, engine })
-    }
-
-    fn check(&self, request: &BuildRequest) -> Result<Checked> {
-        let sink = EventSink::new(|event| {
-            if let Event::Warning { message, .. } = event {
-                crate::complain(&format!("warning: {message}\n"));
-            }
-        });
-        Ok(self.runtime.block_on(self.engine.check(request.clone(), sink, Cancel::new()))?)
-    }
+fn check(asker: &Asker, request: &BuildRequest) -> Result<Checked> {
+    asker.ask(|engine, events, cancel| engine.check(request.clone(), events, cancel))
 }
 
 fn exit_code(checked: &Checked) -> ExitCode {
@@ -202,18 +149,4 @@ fn summary(checked: &Checked, is_fixed: bool) -> String {
         return format!("{line}; --fix mends {fixable}");
     }
     line
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn calls_are_read_in_docker_s_spelling() {
-        assert_eq!(parse_call("build"), Ok(Call::Build));
-        assert_eq!(parse_call("check"), Ok(Call::Check(None)));
-        assert_eq!(parse_call("check,format=json"), Ok(Call::Check(Some(Format::Json))));
-        assert!(parse_call("check,format=xml").is_err_and(|problem| problem.contains("sarif")));
-        assert!(parse_call("outline").is_err() && parse_call("x").is_err() && parse_call("check,x").is_err());
-    }
 }

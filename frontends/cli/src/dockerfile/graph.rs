@@ -5,10 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use strake::{BuildRequest, Outline, OutlineEdge, OutlineEdgeKind, OutlineSource, OutlineStage, ParseOptions};
+use strake::{BuildRequest, GraphStage, Location, StageEdge, StageEdgeKind, StageGraph, StageSource};
 
 use super::{GraphArgs, GraphFormat};
-use crate::request::build_arg;
 use strake_cli::harmless;
 
 /// The version of the JSON; it grows when a field changes its meaning or goes.
@@ -16,50 +15,68 @@ const JSON_VERSION: u32 = 1;
 
 /// Plans the stages and writes them.
 pub(super) fn run(args: &GraphArgs) -> Result<ExitCode> {
-    let (name, bytes) = super::read(&args.file)?;
-    let build_args: Vec<_> = args.build_args.iter().filter_map(|text| build_arg(text)).collect();
-    let syntax = build_args.iter().rev().find(|(name, _)| name == "BUILDKIT_SYNTAX").map(|(_, value)| value.clone());
-    let parsed = strake::parse(&bytes, &ParseOptions { syntax, ..ParseOptions::default() });
-    let request = BuildRequest { target: args.target.clone(), build_args, ..BuildRequest::default() };
-    let outline = strake::outline(&parsed, &name, &request)?;
+    let request = BuildRequest { target: args.target.clone(), ..args.input.request(&args.file)? };
+    let graph = strake::stage_graph(&request)?;
     let text = match args.format {
-        GraphFormat::Text => as_text(&outline),
-        GraphFormat::Dot => as_dot(&outline),
-        GraphFormat::Json => serde_json::to_string_pretty(&as_json(&outline))?,
+        GraphFormat::Text => as_text(&graph),
+        GraphFormat::Dot => as_dot(&graph),
+        GraphFormat::Json => serde_json::to_string_pretty(&as_json(&graph))?,
     };
     crate::say(text.trim_end());
     Ok(ExitCode::SUCCESS)
 }
 
 /// What people call a stage: its name, or its number.
-fn name(outline: &Outline, index: usize) -> String {
-    let stage = outline.stages.get(index).and_then(|stage| stage.name.clone());
+fn name(graph: &StageGraph, index: usize) -> String {
+    let stage = graph.stages.get(index).and_then(|stage| stage.name.clone());
     stage.unwrap_or_else(|| format!("stage-{index}"))
 }
 
-fn shown(outline: &Outline, source: &OutlineSource) -> String {
+fn shown(graph: &StageGraph, source: &StageSource) -> String {
     match source {
-        OutlineSource::Scratch => "scratch".to_owned(),
-        OutlineSource::Stage(index) => format!("stage {}", name(outline, *index)),
-        OutlineSource::Image(image) => format!("image {image}"),
-        OutlineSource::Context(name) => format!("context {name}"),
+        StageSource::Scratch => "scratch".to_owned(),
+        StageSource::Stage(index) => format!("stage {}", name(graph, *index)),
+        StageSource::Image(image) => format!("image {image}"),
+        StageSource::Context(name) => format!("context {name}"),
     }
 }
 
-fn word(kind: OutlineEdgeKind) -> &'static str {
+/// Gives the line of something, with the name of its file where that is an included one.
+fn place(graph: &StageGraph, location: Location) -> String {
+    match graph.files.get(location.file).filter(|_| location.file > 0) {
+        Some(file) => format!("{}:{}", file.name, location.first),
+        None => location.first.to_string(),
+    }
+}
+
+/// As [`place`], for running text.
+fn line(graph: &StageGraph, location: Location) -> String {
+    let place = place(graph, location);
+    if location.file > 0 { place } else { format!("line {place}") }
+}
+
+/// Puts a place into an object: `line`, and `file` where that is an included one.
+fn put_place(object: &mut Value, graph: &StageGraph, location: Location) {
+    object["line"] = location.first.into();
+    if let Some(file) = graph.files.get(location.file).filter(|_| location.file > 0) {
+        object["file"] = (*file.name).into();
+    }
+}
+
+fn word(kind: StageEdgeKind) -> &'static str {
     match kind {
-        OutlineEdgeKind::From => "from",
-        OutlineEdgeKind::Copy => "copy",
-        OutlineEdgeKind::Mount => "mount",
+        StageEdgeKind::From => "from",
+        StageEdgeKind::Copy => "copy",
+        StageEdgeKind::Mount => "mount",
     }
 }
 
 /// Gives the images that stages start or read from, and whether a needed one does.
-fn images(outline: &Outline) -> BTreeMap<&str, bool> {
+fn images(graph: &StageGraph) -> BTreeMap<&str, bool> {
     let mut images = BTreeMap::new();
-    for stage in &outline.stages {
+    for stage in &graph.stages {
         for edge in &stage.edges {
-            if let OutlineSource::Image(image) = &edge.source {
+            if let StageSource::Image(image) = &edge.source {
                 *images.entry(image.as_str()).or_default() |= stage.is_needed;
             }
         }
@@ -67,29 +84,29 @@ fn images(outline: &Outline) -> BTreeMap<&str, bool> {
     images
 }
 
-fn as_text(outline: &Outline) -> String {
+fn as_text(graph: &StageGraph) -> String {
     let mut lines = Vec::new();
-    for (index, stage) in outline.stages.iter().enumerate() {
-        let role = match (index == outline.target, stage.is_needed) {
+    for (index, stage) in graph.stages.iter().enumerate() {
+        let role = match (index == graph.target, stage.is_needed) {
             (true, _) => "the target",
             (false, true) => "needed",
             (false, false) => "not needed",
         };
         let platform = stage.platform.as_ref().map(|platform| format!(", {platform}")).unwrap_or_default();
-        lines.push(format!("{} (line {}{platform}): {role}", name(outline, index), stage.line));
+        lines.push(format!("{} ({}{platform}): {role}", name(graph, index), line(graph, stage.location)));
         for edge in &stage.edges {
-            let number = edge.line;
-            lines.push(format!("  <- {} ({}, line {number})", shown(outline, &edge.source), word(edge.kind)));
+            let number = line(graph, edge.location);
+            lines.push(format!("  <- {} ({}, {number})", shown(graph, &edge.source), word(edge.kind)));
         }
         for instruction in &stage.instructions {
             // Where lines were joined there are long runs of blanks.
             let words: Vec<_> = instruction.arguments.split_whitespace().collect();
             let text = format!("{} {}", instruction.keyword, words.join(" "));
-            lines.push(format!("  {:>5}  {}", instruction.line, harmless(text.as_bytes())));
+            lines.push(format!("  {:>5}  {}", place(graph, instruction.location), harmless(text.as_bytes())));
         }
         lines.push(String::new());
     }
-    let all = images(outline);
+    let all = images(graph);
     let needed: Vec<_> = all.iter().filter(|(_, is_needed)| **is_needed).map(|(image, _)| *image).collect();
     lines.push(match needed.as_slice() {
         [] => "no image is needed".to_owned(),
@@ -98,73 +115,79 @@ fn as_text(outline: &Outline) -> String {
     lines.join("\n")
 }
 
-fn as_json(outline: &Outline) -> Value {
-    let stage = |(index, stage): (usize, &OutlineStage)| {
+fn as_json(graph: &StageGraph) -> Value {
+    let stage = |(index, stage): (usize, &GraphStage)| {
         let instructions: Vec<_> = stage
             .instructions
             .iter()
-            .map(|one| json!({ "keyword": one.keyword, "arguments": one.arguments, "line": one.line }))
+            .map(|one| {
+                let mut object = json!({ "keyword": one.keyword, "arguments": one.arguments });
+                put_place(&mut object, graph, one.location);
+                object
+            })
             .collect();
-        json!({
+        let mut object = json!({
             "index": index,
             "name": stage.name,
             "platform": stage.platform.as_ref().map(ToString::to_string),
-            "line": stage.line,
             "needed": stage.is_needed,
             "instructions": instructions,
-            "edges": stage.edges.iter().map(edge_as_json).collect::<Vec<_>>(),
-        })
+            "edges": stage.edges.iter().map(|edge| edge_as_json(edge, graph)).collect::<Vec<_>>(),
+        });
+        put_place(&mut object, graph, stage.location);
+        object
     };
     let image = |(name, needed): (&str, bool)| json!({ "name": name, "needed": needed });
     json!({
         "version": JSON_VERSION,
-        "target": outline.target,
-        "stages": outline.stages.iter().enumerate().map(stage).collect::<Vec<_>>(),
-        "images": images(outline).into_iter().map(image).collect::<Vec<_>>(),
+        "target": graph.target,
+        "stages": graph.stages.iter().enumerate().map(stage).collect::<Vec<_>>(),
+        "images": images(graph).into_iter().map(image).collect::<Vec<_>>(),
     })
 }
 
-fn edge_as_json(edge: &OutlineEdge) -> Value {
+fn edge_as_json(edge: &StageEdge, graph: &StageGraph) -> Value {
     let (key, value) = match &edge.source {
-        OutlineSource::Scratch => ("scratch", json!(true)),
-        OutlineSource::Stage(index) => ("stage", json!(index)),
-        OutlineSource::Image(image) => ("image", json!(image)),
-        OutlineSource::Context(name) => ("context", json!(name)),
+        StageSource::Scratch => ("scratch", json!(true)),
+        StageSource::Stage(index) => ("stage", json!(index)),
+        StageSource::Image(image) => ("image", json!(image)),
+        StageSource::Context(name) => ("context", json!(name)),
     };
-    let mut object = json!({ "kind": word(edge.kind), "line": edge.line });
+    let mut object = json!({ "kind": word(edge.kind) });
+    put_place(&mut object, graph, edge.location);
     object[key] = value;
     object
 }
 
-fn as_dot(outline: &Outline) -> String {
+fn as_dot(graph: &StageGraph) -> String {
     let mut lines =
         vec!["digraph dockerfile {".to_owned(), "  rankdir=LR;".to_owned(), "  node [shape=box];".to_owned()];
-    for (index, stage) in outline.stages.iter().enumerate() {
-        let style = match (index == outline.target, stage.is_needed) {
+    for (index, stage) in graph.stages.iter().enumerate() {
+        let style = match (index == graph.target, stage.is_needed) {
             (true, _) => ", style=bold",
             (false, true) => "",
             (false, false) => ", style=dotted",
         };
-        lines.push(format!("  stage{index} [label={}{style}];", quoted(&name(outline, index))));
+        lines.push(format!("  stage{index} [label={}{style}];", quoted(&name(graph, index))));
     }
     // A source is declared when the first edge names it.
-    let mut others: Vec<&OutlineSource> = Vec::new();
-    for (index, stage) in outline.stages.iter().enumerate() {
+    let mut others: Vec<&StageSource> = Vec::new();
+    for (index, stage) in graph.stages.iter().enumerate() {
         for edge in &stage.edges {
             let from = match &edge.source {
-                OutlineSource::Stage(source) => format!("stage{source}"),
+                StageSource::Stage(source) => format!("stage{source}"),
                 source => match others.iter().position(|other| *other == source) {
                     Some(at) => format!("source{at}"),
                     None => {
                         let at = others.len();
                         others.push(source);
-                        lines.push(format!("  source{at} [label={}, shape=ellipse];", quoted(&shown(outline, source))));
+                        lines.push(format!("  source{at} [label={}, shape=ellipse];", quoted(&shown(graph, source))));
                         format!("source{at}")
                     }
                 },
             };
             let label = match edge.kind {
-                OutlineEdgeKind::From => String::new(),
+                StageEdgeKind::From => String::new(),
                 kind => format!(" [label={}, style=dashed]", quoted(word(kind))),
             };
             lines.push(format!("  {from} -> stage{index}{label};"));
@@ -182,12 +205,14 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use strake::DockerfileSource;
+
     use super::*;
 
-    fn outline(dockerfile: &str, target: Option<&str>) -> Outline {
-        let parsed = strake::parse(dockerfile.as_bytes(), &ParseOptions::default());
-        let request = BuildRequest { target: target.map(str::to_owned), ..BuildRequest::default() };
-        strake::outline(&parsed, "Dockerfile", &request).expect("there is a graph")
+    fn graph_of(dockerfile: &str, target: Option<&str>) -> StageGraph {
+        let dockerfile = DockerfileSource::Text { name: "Dockerfile".to_owned(), bytes: dockerfile.into() };
+        let request = BuildRequest { dockerfile, target: target.map(str::to_owned), ..BuildRequest::default() };
+        strake::stage_graph(&request).expect("there is a graph")
     }
 
     const FILE: &str = "ARG GO=1.25\n\
@@ -208,7 +233,7 @@ mod tests {
 
     #[test]
     fn text_says_what_the_target_needs() {
-        let text = as_text(&outline(&file(), None));
+        let text = as_text(&graph_of(&file(), None));
         assert_eq!(
             text,
             "tools (line 2): needed\n  <- image alpine:latest (from, line 2)\n\n\
@@ -220,13 +245,13 @@ mod tests {
              10  COPY --from=docker.io/library/busybox:1 /b /b\n\n\
              images that are needed: alpine:latest, busybox:1, golang:1.25"
         );
-        let text = as_text(&outline(&file(), Some("tools")));
+        let text = as_text(&graph_of(&file(), Some("tools")));
         assert!(text.ends_with("images that are needed: alpine:latest"), "{text}");
     }
 
     #[test]
     fn json_holds_places_and_edges() {
-        let json = as_json(&outline(&file(), Some("test")));
+        let json = as_json(&graph_of(&file(), Some("test")));
         assert_eq!(json["target"], 2);
         assert_eq!(json["stages"][1]["edges"][1], json!({ "kind": "mount", "line": 4, "stage": 0 }));
         assert_eq!(json["stages"][3]["needed"], false);
@@ -235,7 +260,7 @@ mod tests {
 
     #[test]
     fn dot_escapes_labels_and_draws_each_source_once() {
-        let dot = as_dot(&outline("FROM a AS x\nFROM a\nCOPY --from=x / /\n", None));
+        let dot = as_dot(&graph_of("FROM a AS x\nFROM a\nCOPY --from=x / /\n", None));
         assert_eq!(dot.matches("shape=ellipse").count(), 1, "{dot}");
         assert!(dot.contains("stage0 -> stage1 [label=\"copy\", style=dashed];"), "{dot}");
         assert_eq!(quoted("a\"b\\c"), r#""a\"b\\c""#);
@@ -243,9 +268,9 @@ mod tests {
 
     #[test]
     fn triggers_of_a_stage_make_edges_where_they_fire() {
-        let found = outline("FROM a AS x\nFROM b AS on\nONBUILD COPY --from=x / /\nFROM on\n", None);
+        let found = graph_of("FROM a AS x\nFROM b AS on\nONBUILD COPY --from=x / /\nFROM on\n", None);
         assert_eq!(found.stages[1].edges.len(), 1);
-        assert_eq!(found.stages[2].edges[1].source, OutlineSource::Stage(0));
+        assert_eq!(found.stages[2].edges[1].source, StageSource::Stage(0));
         assert!(found.stages[0].is_needed);
     }
 }

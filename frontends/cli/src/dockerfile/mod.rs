@@ -4,15 +4,16 @@ mod format;
 mod graph;
 mod lower;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand, ValueEnum};
-use strake::{Diagnostic, Dockerfile, Finding};
+use strake::{BuildRequest, ContextSource, Diagnostic, Dockerfile, DockerfileSource, Finding};
 
 use crate::render;
-use crate::request::{DOCKERFILE_LIMIT, read_stdin};
+use crate::request::{DOCKERFILE_LIMIT, build_arg, platforms, read_stdin};
 
 /// The tools.
 #[derive(Debug, Subcommand)]
@@ -48,9 +49,8 @@ pub(crate) struct GraphArgs {
     /// Stage to build [default: the last one]
     #[arg(long, value_name = "STAGE")]
     target: Option<String>,
-    /// Value of an ARG; without a value the environment's
-    #[arg(long = "build-arg", value_name = "NAME[=VALUE]")]
-    build_args: Vec<String>,
+    #[command(flatten)]
+    input: Input,
     /// Language of the output
     #[arg(long, value_enum, default_value_t)]
     format: GraphFormat,
@@ -62,15 +62,45 @@ pub(crate) struct LowerArgs {
     /// The Dockerfile; `-` reads it from standard input
     #[arg(value_name = "FILE", default_value = "Dockerfile")]
     file: String,
+    #[command(flatten)]
+    input: Input,
+}
+
+/// What INCLUDE and IF are worked out with.
+#[derive(Debug, Args)]
+pub(crate) struct Input {
     /// Build context that INCLUDE reads from [default: the folder of the Dockerfile]
     #[arg(long, value_name = "DIR")]
-    context: Option<std::path::PathBuf>,
+    context: Option<PathBuf>,
     /// Value of an ARG; without a value the environment's
     #[arg(long = "build-arg", value_name = "NAME[=VALUE]")]
     build_args: Vec<String>,
     /// Platform that conditions are worked out for [default: the host's]
     #[arg(long, value_name = "OS/ARCH")]
     platform: Vec<String>,
+}
+
+impl Input {
+    /// Makes the request of a tool that reads a Dockerfile, or standard input for `-`.
+    fn request(&self, file: &str) -> Result<BuildRequest> {
+        let cwd = std::env::current_dir().context("cannot tell the current folder")?;
+        let dockerfile = match file {
+            "-" => {
+                let (name, bytes) = read("-")?;
+                DockerfileSource::Text { name, bytes }
+            }
+            file => DockerfileSource::File(cwd.join(file)),
+        };
+        let beside = Path::new(file).parent().filter(|folder| !folder.as_os_str().is_empty());
+        let context = self.context.as_deref().or(beside).unwrap_or(Path::new("."));
+        Ok(BuildRequest {
+            context: ContextSource::Directory(cwd.join(context)),
+            dockerfile,
+            build_args: self.build_args.iter().filter_map(|text| build_arg(text)).collect(),
+            platforms: platforms(&self.platform)?,
+            ..BuildRequest::default()
+        })
+    }
 }
 
 /// What `dockerfile graph` writes.
