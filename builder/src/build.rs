@@ -14,7 +14,7 @@ use crate::check::Checked;
 use crate::events::{Event, EventSink};
 use crate::execute::{Masks, Report, Session, execute};
 use crate::export::{self, BuiltImage, Clock, ExportContext, LayerBlobs, Unfinished};
-use crate::finding::FoundIn;
+use crate::finding::{Finding, FoundIn};
 use crate::plan::graph::BuildGraph;
 use crate::plan::{self, KnownImages, Plan, PlanOptions, Planned};
 use crate::request::{BuildRequest, Output};
@@ -145,6 +145,21 @@ impl Builder {
     }
 }
 
+/// The warnings of all platforms, each once.
+fn warnings(planned: &[(Planned, Composed)]) -> Vec<Finding> {
+    let mut seen: Vec<&Diagnostic> = Vec::new();
+    let mut all = Vec::new();
+    for (one, text) in planned {
+        for warning in &one.warnings {
+            if !seen.contains(&warning) {
+                all.push(text.found_in.finding(warning.clone()));
+                seen.push(warning);
+            }
+        }
+    }
+    all
+}
+
 /// One build on its way through the phases.
 pub(crate) struct Phases<'a> {
     store: &'a Arc<Store>,
@@ -271,13 +286,21 @@ impl Phases<'_> {
             let mut options = PlanOptions::from_request(&self.request, platform, Platform::host())?;
             options.ignore = sources.ignore_rules();
             let text = text.compose(&options, &files);
-            planned.push((self.plan_one(&text, &options, &mut known).await?, text));
+            match self.plan_one(&text, &mut options, &mut known).await {
+                Ok(one) => planned.push((one, text)),
+                Err(error) => {
+                    self.tell_warnings(&planned, &error);
+                    return Err(error);
+                }
+            }
         }
-        self.judge(&planned)?;
+        for finding in warnings(&planned) {
+            self.report.send(Event::Diagnostic { finding });
+        }
         Ok(planned)
     }
 
-    async fn plan_one(&self, text: &Composed, options: &PlanOptions, known: &mut KnownImages) -> Result<Planned> {
+    async fn plan_one(&self, text: &Composed, options: &mut PlanOptions, known: &mut KnownImages) -> Result<Planned> {
         loop {
             let problems = match plan::plan(&text.parsed, options, known) {
                 Ok(Plan::Ready(planned)) => return Ok(*planned),
@@ -289,7 +312,10 @@ impl Phases<'_> {
                             known.extend(found);
                             continue;
                         }
-                        Err(failed) => return Err(failed.locate(|diagnostic| text.found_in.finding(diagnostic))),
+                        Err(failed) => {
+                            self.warn_blindly(text, options, known);
+                            return Err(failed.locate(|diagnostic| text.found_in.finding(diagnostic)));
+                        }
                     }
                 }
                 Err(problems) => problems,
@@ -298,18 +324,27 @@ impl Phases<'_> {
         }
     }
 
-    /// Reports warnings, once for all platforms, and makes them errors where checks ask for that.
-    fn judge(&self, planned: &[(Planned, Composed)]) -> Result<()> {
-        let mut seen: Vec<Diagnostic> = Vec::new();
-        for (one, text) in planned {
-            for warning in &one.warnings {
-                if !seen.contains(warning) {
-                    self.report.send(Event::Diagnostic { finding: text.found_in.finding(warning.clone()) });
-                    seen.push(warning.clone());
-                }
+    /// Reports the warnings of platforms that could be planned, but not those that an error holds anyway.
+    fn tell_warnings(&self, planned: &[(Planned, Composed)], error: &Error) {
+        let held = if let Error::Dockerfile(held) = error { held.as_slice() } else { &[] };
+        for finding in warnings(planned) {
+            if !held.iter().any(|other| other.file == finding.file && other.diagnostic == finding.diagnostic) {
+                self.report.send(Event::Diagnostic { finding });
             }
         }
-        Ok(())
+    }
+
+    /// Reports the warnings of a file whose base images cannot be had: those that do not hang on them.
+    fn warn_blindly(&self, text: &Composed, options: &mut PlanOptions, known: &KnownImages) {
+        options.without_images = true;
+        let found = match plan::plan(&text.parsed, options, known) {
+            Ok(Plan::Ready(planned)) => planned.warnings,
+            Ok(Plan::NeedImages(_)) => Vec::new(),
+            Err(found) => found,
+        };
+        for warning in found.into_iter().filter(|one| !one.is_error()) {
+            self.report.send(Event::Diagnostic { finding: text.found_in.finding(warning) });
+        }
     }
 
     fn blobs(&self, epoch: Option<Timestamp>) -> Arc<LayerBlobs> {

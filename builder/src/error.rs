@@ -90,6 +90,15 @@ impl Error {
         }
     }
 
+    /// Gives the places in the Dockerfile that it is about, warnings included.
+    pub fn findings(&self) -> &[Finding] {
+        match self {
+            Self::Dockerfile(findings) => findings,
+            Self::Step { finding, .. } => std::slice::from_ref(finding),
+            _ => &[],
+        }
+    }
+
     /// Tells what to do about it, where that is known.
     pub fn help(&self) -> Option<&str> {
         match self {

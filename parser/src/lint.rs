@@ -7,7 +7,7 @@ use crate::check::CheckSettings;
 use crate::diagnostic::{Diagnostic, keep};
 use crate::ignore::IgnoreRules;
 use crate::rule::Rule;
-use crate::span::{Span, Spanned};
+use crate::span::Spanned;
 use uses::Uses;
 
 mod commands;
@@ -30,11 +30,7 @@ struct Findings<'a> {
 
 impl Findings<'_> {
     /// Adds a warning unless its rule is off, for the file or for the instruction.
-    fn add(&mut self, overrides: Option<&CheckSettings>, rule: Rule, message: String, span: Span) {
-        self.add_with_help(overrides, Diagnostic::lint(rule, message, span));
-    }
-
-    fn add_with_help(&mut self, overrides: Option<&CheckSettings>, diagnostic: Diagnostic) {
+    fn add(&mut self, overrides: Option<&CheckSettings>, diagnostic: Diagnostic) {
         if diagnostic.rule.is_some_and(|rule| self.wants(overrides, rule)) {
             keep(diagnostic, &mut self.found);
         }

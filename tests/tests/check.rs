@@ -217,3 +217,35 @@ fn rules_are_explained_by_name() {
     let outcome = Host::new().strake(&["explain", "CopyInvalidatesRun"]).run().expect(0);
     assert!(text(&outcome).starts_with("W0703: CopyInvalidatesRun\n\nThe cache serves"), "{}", text(&outcome));
 }
+
+#[test]
+fn warnings_are_shown_beside_errors_in_source_order() {
+    let host = host("FROM scratch AS Base\nMAINTAINER me\nCOPPY a b\nEXPOSE 80/TCP\n");
+    let codes = ["W0501", "W0508", "E0101", "W0521"];
+    for words in [&["build", "ctx"][..], &["build", "ctx", "--check"], &["check", "ctx"]] {
+        let outcome = host.strake(words).run().expect(1);
+        let all = text(&outcome) + &outcome.error();
+        let places: Vec<Option<usize>> = codes.iter().map(|code| all.find(code)).collect();
+        assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{words:?}: {all}");
+    }
+    let events = host.strake(&["build", "ctx", "--progress", "json"]).run().expect(1).events();
+    let shown: Vec<&str> = events.iter().filter_map(|event| event["code"].as_str()).collect();
+    assert_eq!(shown, codes);
+    let report = json(&check(&host, "--format json").expect(1));
+    assert_eq!(rules(&report), ["StageNameCasing", "MaintainerDeprecated", "ExposeProtoCasing"]);
+    assert_eq!(report["errors"][0]["code"], "E0101");
+    let sarif = json(&check(&host, "--format sarif").expect(1));
+    let ids: Vec<&str> =
+        sarif["runs"][0]["results"].as_array().unwrap().iter().flat_map(|one| one["ruleId"].as_str()).collect();
+    assert_eq!(ids, ["StageNameCasing", "MaintainerDeprecated", "E0101", "ExposeProtoCasing"]);
+}
+
+#[test]
+fn warnings_are_shown_where_a_base_image_cannot_be_had() {
+    let host = host("FROM 127.0.0.1:9/none AS Base\nMAINTAINER me\n");
+    let outcome = host.build("ctx").run().fails();
+    outcome.says(&["127.0.0.1:9/none"]);
+    let shown: Vec<String> =
+        outcome.events().iter().filter_map(|event| event["code"].as_str().map(str::to_owned)).collect();
+    assert_eq!(shown[..2], ["W0501", "W0508"], "{}", outcome.stderr);
+}

@@ -128,7 +128,9 @@ impl Lints {
 
     /// Gives all problems in file order.
     pub(super) fn into_found(mut self) -> Vec<Diagnostic> {
-        self.found.sort_by(|a, b| (a.span, &a.message).cmp(&(b.span, &b.message)));
+        // The verdict comes after what it is passed on.
+        let is_verdict = |found: &Diagnostic| found.code == codes::LINT;
+        self.found.sort_by(|a, b| (is_verdict(a), a.span, &a.message).cmp(&(is_verdict(b), b.span, &b.message)));
         self.found.dedup();
         self.found
     }
@@ -139,18 +141,15 @@ impl Lints {
             return;
         }
         let is_broken = |found: &&Diagnostic| found.severity == Severity::Warning && found.rule.is_some();
-        let mut broken: Vec<_> = self.found.iter().filter(is_broken).cloned().collect();
-        broken.sort_by_key(|found| found.span);
-        let Some(first) = broken.first() else { return };
-        let mut rules: Vec<_> = broken.iter().filter_map(|found| found.rule).map(Rule::name).collect();
+        let mut rules: Vec<_> =
+            self.found.iter().filter(is_broken).filter_map(|found| found.rule).map(Rule::name).collect();
         rules.sort_unstable();
         rules.dedup();
-        let message = format!("lint violation found for rules: {}", rules.join(", "));
-        let mut error = Diagnostic::error(codes::LINT, message, first.span)
-            .with_help("mend them, or leave rules out with # check=skip=RULE; error=true makes them errors");
-        for found in &broken {
-            error = error.with_label(found.span, found.message.clone());
+        if rules.is_empty() {
+            return;
         }
-        self.push(error);
+        let message = format!("lint violation found for rules: {}", rules.join(", "));
+        let help = "mend them, or leave rules out with # check=skip=RULE; error=true makes them errors";
+        self.push(Diagnostic::error(codes::LINT, message, Span::default()).with_help(help));
     }
 }

@@ -49,6 +49,12 @@ pub(crate) fn run(store: &StoreArgs, args: &BuildArgs) -> Result<ExitCode> {
             Ok(engine) => engine.build_with(request, screen.sink(), cancel).await,
             Err(error) => Err(error),
         };
+        if mode == ProgressMode::Json {
+            // Programs read the findings here; for people they stand in the error.
+            for finding in result.as_ref().err().map(strake::Error::findings).unwrap_or_default() {
+                screen.sink().send(strake::Event::Diagnostic { finding: finding.clone() });
+            }
+        }
         screen.finish();
         anyhow::Ok(result)
     });

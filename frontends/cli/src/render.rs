@@ -51,12 +51,10 @@ pub fn finding(finding: &Finding, colour: bool) -> String {
     out
 }
 
-/// Everything about an error: findings with excerpts, the log's end of a failed RUN, causes, help.
+/// Everything about an error: findings with excerpts, warnings among them, the log's end of a failed RUN, causes, help.
 pub fn error(error: &Error, colour: bool) -> String {
     match error {
-        Error::Dockerfile(findings) => {
-            findings.iter().filter(|one| one.diagnostic.is_error()).map(|one| finding(one, colour)).collect()
-        }
+        Error::Dockerfile(findings) => findings.iter().map(|one| finding(one, colour)).collect(),
         Error::Step { finding: place, step, source } => step_error(place, step, source.as_deref(), colour),
         other => other_error(other),
     }

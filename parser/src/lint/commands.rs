@@ -71,7 +71,7 @@ fn check_repeated(stage: &Stage, findings: &mut Findings<'_>) {
             );
             let made = Diagnostic::lint(Rule::MultipleInstructionsDisallowed, message, earlier.span);
             let made = made.with_label(instruction.keyword.span, "this one is used");
-            findings.add_with_help(instruction.check_overrides.as_deref(), made);
+            findings.add(instruction.check_overrides.as_deref(), made);
         }
     }
 }
@@ -87,14 +87,14 @@ fn check_legacy(source: &SourceText, instruction: &Instruction, pairs: &KeyValue
     let whole = name.span.join(value.span);
     let quote = if value.raw.contains(char::is_whitespace) { "\"" } else { "" };
     let made = if is_plain { made.with_fix(whole, format!("{}={quote}{}{quote}", name.raw, value.raw)) } else { made };
-    findings.add_with_help(instruction.check_overrides.as_deref(), made);
+    findings.add(instruction.check_overrides.as_deref(), made);
 }
 
 fn check_secret(keyword: &str, name: &str, span: Span, overrides: Option<&CheckSettings>, findings: &mut Findings<'_>) {
     if sounds_secret(name) {
         let message = format!("Do not use ARG or ENV instructions for sensitive data ({keyword} {name:?})");
         let help = "pass it to the RUN that needs it with --mount=type=secret,id=NAME";
-        findings.add_with_help(overrides, Diagnostic::lint(Rule::SecretsUsedInArgOrEnv, message, span).with_help(help));
+        findings.add(overrides, Diagnostic::lint(Rule::SecretsUsedInArgOrEnv, message, span).with_help(help));
     }
 }
 
@@ -115,7 +115,7 @@ fn check_signal_form(
         format!("JSON arguments recommended for {keyword} to prevent unintended behavior related to OS signals");
     let help = format!("write {keyword} [\"PROGRAM\", \"ARGUMENT\"], or set SHELL to say that a shell is wanted");
     let span = text.span.join(instruction.keyword.span);
-    findings.add_with_help(overrides, Diagnostic::lint(Rule::JSONArgsRecommended, message, span).with_help(help));
+    findings.add(overrides, Diagnostic::lint(Rule::JSONArgsRecommended, message, span).with_help(help));
 }
 
 fn first_source(copy: &Copy) -> Option<&Word> {
@@ -145,7 +145,7 @@ fn check_json_words(first: Option<&Word>, overrides: Option<&CheckSettings>, fin
 fn report_json(span: Span, overrides: Option<&CheckSettings>, findings: &mut Findings<'_>) {
     let message = "this looks like a JSON array but is none, and is taken as plain text";
     let help = "JSON needs double quotes, commas between strings and none at the end, \\\\ for a backslash, and nothing after it";
-    findings.add_with_help(overrides, Diagnostic::lint(Rule::LooksLikeJson, message, span).with_help(help));
+    findings.add(overrides, Diagnostic::lint(Rule::LooksLikeJson, message, span).with_help(help));
 }
 
 /// Tells brackets meant as JSON from the shell's `[ "$a" = b ]`, which needs a blank and has no comma after a string.
@@ -172,7 +172,7 @@ fn check_run(instruction: &Instruction, run: &Run, shell: &[Spanned<String>], fi
     if is_script && !script.starts_with("#!") && !stops_on_error(&script, shell) && count_commands(&script) > 1 {
         let message = "the script goes on after a command that fails: only the last one's exit status counts";
         let made = Diagnostic::lint(Rule::HeredocNoErrexit, message, text.span);
-        findings.add_with_help(overrides, made.with_help("begin the script with set -e"));
+        findings.add(overrides, made.with_help("begin the script with set -e"));
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) fn check(stage: &Stage, findings: &mut Findings<'_>) {
                 let made = Diagnostic::lint(Rule::CopyInvalidatesRun, message, copy.span);
                 let made = made.with_label(instruction.keyword.span, "what is copied above decides whether this runs");
                 let help = format!("copy {files} first, run {shown}, and copy the rest after that");
-                findings.add_with_help(copy.check_overrides.as_deref(), made.with_help(help));
+                findings.add(copy.check_overrides.as_deref(), made.with_help(help));
                 return;
             }
             _ => {}

@@ -39,7 +39,7 @@ fn check_apt(
     if let Some(Edit { span, replacement }) = removal(dockerfile, instruction, run, script) {
         made = made.with_fix(span, replacement);
     }
-    findings.add_with_help(instruction.check_overrides.as_deref(), made);
+    findings.add(instruction.check_overrides.as_deref(), made);
 }
 
 /// Gives the edit that appends the removal, where the end of the script is the end of its last command.
@@ -103,7 +103,7 @@ fn check_apk(
     {
         made = made.with_fix(Span::at(script.span.start + at), " --no-cache");
     }
-    findings.add_with_help(instruction.check_overrides.as_deref(), made);
+    findings.add(instruction.check_overrides.as_deref(), made);
 }
 
 /// Finds the end of the first `apk add` that has no `--no-cache` right after it.

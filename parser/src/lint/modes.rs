@@ -27,5 +27,5 @@ pub(super) fn check(source: &SourceText, instruction: &Instruction, copy: &Copy,
     } else {
         made = made.with_help("leave the write bit of others out, and give the files to who writes them by --chown");
     }
-    findings.add_with_help(instruction.check_overrides.as_deref(), made);
+    findings.add(instruction.check_overrides.as_deref(), made);
 }

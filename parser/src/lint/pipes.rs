@@ -30,5 +30,5 @@ pub(super) fn check(instruction: &Instruction, run: &Run, shell: &[Spanned<Strin
     let message = format!("a failure of {program} before the pipe is not seen");
     let help = "use a shell that sees it: SHELL [\"/bin/bash\", \"-o\", \"pipefail\", \"-c\"], or set -o pipefail";
     let made = Diagnostic::lint(Rule::PipeWithoutPipefail, message, script.span);
-    findings.add_with_help(overrides, made.with_help(help));
+    findings.add(overrides, made.with_help(help));
 }

@@ -71,7 +71,7 @@ pub(super) fn check(instruction: &Instruction, findings: &mut Findings<'_>) {
         let message = format!("the value of {keyword} {name} looks like {what}");
         let help = "make it invalid, and pass the new one to the RUN that needs it with --mount=type=secret,id=NAME";
         let made = Diagnostic::lint(Rule::SecretLikeValue, message, value.span).with_help(help);
-        findings.add_with_help(instruction.check_overrides.as_deref(), made);
+        findings.add(instruction.check_overrides.as_deref(), made);
     };
     match &instruction.kind {
         InstructionKind::Arg(items) => {

@@ -14,12 +14,17 @@ pub(super) fn check(dockerfile: &Dockerfile, findings: &mut Findings<'_>) {
         if let (Some(key), Some(name)) = (stage.key(), &stage.name) {
             if matches!(key.as_str(), "context" | "scratch") {
                 let message = format!("Stage name should not use the same name as reserved stage {key:?}");
-                findings.add(stage.check_overrides.as_deref(), Rule::ReservedStageName, message, name.span);
+                let made = Diagnostic::lint(Rule::ReservedStageName, message, name.span);
+                let help =
+                    format!("give the stage another name: FROM {key} and COPY --from={key} mean it from here on");
+                findings.add(stage.check_overrides.as_deref(), made.with_help(help));
             }
             if let Some(first) = seen.get(&key) {
                 let message = format!("Duplicate stage name {key:?}, stage names should be unique");
                 let made = Diagnostic::lint(Rule::DuplicateStageName, message, name.span);
-                findings.add_with_help(stage.check_overrides.as_deref(), made.with_label(*first, "given here first"));
+                let help = "name one of them differently: the name means the nearest stage above that has it";
+                let made = made.with_label(*first, "given here first").with_help(help);
+                findings.add(stage.check_overrides.as_deref(), made);
             }
             seen.insert(key, name.span);
         }
@@ -50,7 +55,7 @@ fn check_platform(stage: &Stage, findings: &mut Findings<'_>) {
     let message = format!("FROM --platform flag should not use constant value {:?}", platform.raw);
     let made = Diagnostic::lint(Rule::FromPlatformFlagConstDisallowed, message, platform.span);
     let help = format!("write --platform=$BUILDPLATFORM, or name the stage after the platform, as in AS build-{arch}");
-    findings.add_with_help(stage.check_overrides.as_deref(), made.with_help(help));
+    findings.add(stage.check_overrides.as_deref(), made.with_help(help));
 }
 
 /// Gives system and architecture, normalised as far as names of stages may hold them (dockerfile.md §7.3).
@@ -85,11 +90,11 @@ fn check_pinning(stage: &Stage, findings: &mut Findings<'_>) {
     if tag == "latest" && findings.wants(overrides, Rule::LatestTag) {
         let message = format!("base image {base} is of the tag latest");
         let made = Diagnostic::lint(Rule::LatestTag, message, stage.base.span);
-        findings.add_with_help(overrides, made.with_help("name a version"));
+        findings.add(overrides, made.with_help("name a version"));
         return;
     }
     let message = format!("base image {base} has no digest");
     let made = Diagnostic::lint(Rule::UnpinnedBaseImage, message, stage.base.span).as_note();
     let help = format!("write {base}@sha256:… to build from the same image each time");
-    findings.add_with_help(overrides, made.with_help(help));
+    findings.add(overrides, made.with_help(help));
 }

@@ -32,12 +32,12 @@ fn check_stage(dockerfile: &Dockerfile, stage: &Stage, findings: &mut Findings<'
             let wanted = if is_lower(from) { "as" } else { "AS" };
             let message = format!("'{}' and '{from}' keywords' casing do not match", keyword.value);
             let made = Diagnostic::lint(Rule::FromAsCasing, message, keyword.span).with_fix(keyword.span, wanted);
-            findings.add_with_help(overrides, made);
+            findings.add(overrides, made.with_help(format!("write {wanted}")));
         }
     }
     if let Some(name) = &stage.name {
         let lower = name.value.to_lowercase();
-        if lower != name.value {
+        if lower != name.value && is_stage_name(&name.value) {
             let message = format!("Stage name '{}' should be lowercase", name.value);
             let made = Diagnostic::lint(Rule::StageNameCasing, message, name.span);
             let mut made = made.with_help(format!("write {lower}"));
@@ -45,7 +45,7 @@ fn check_stage(dockerfile: &Dockerfile, stage: &Stage, findings: &mut Findings<'
             if !source.text().contains("TARGETSTAGE") {
                 made = made.with_fix(name.span, lower.as_str());
             }
-            findings.add_with_help(overrides, made);
+            findings.add(overrides, made);
         }
         check_description("FROM", &[lower.as_str()], &stage.docs, overrides, findings);
     }
@@ -70,7 +70,7 @@ fn check_instruction(dockerfile: &Dockerfile, instruction: &Instruction, finding
                 let label = format!("{keyword} org.opencontainers.image.authors=\"{author}\"");
                 made = made.with_fix(instruction.keyword.span.join(text.span), label);
             }
-            findings.add_with_help(overrides, made);
+            findings.add(overrides, made);
         }
         InstructionKind::Arg(declared) => {
             let names: Vec<_> = declared.iter().map(|item| item.name.value.as_str()).collect();
@@ -90,7 +90,9 @@ fn check_casing(dockerfile: &Dockerfile, findings: &mut Findings<'_>) {
     let mut keywords = Vec::new();
     for stage in &dockerfile.stages {
         keywords.push((&stage.keyword, stage.check_overrides.as_deref()));
-        for instruction in &stage.instructions {
+        // What is no instruction is an error already; it may be text of a command that lost its continuation.
+        let known = stage.instructions.iter().filter(|one| !matches!(one.kind, InstructionKind::Unknown(_)));
+        for instruction in known {
             keywords.push((&instruction.keyword, instruction.check_overrides.as_deref()));
         }
     }
@@ -105,7 +107,7 @@ fn check_casing(dockerfile: &Dockerfile, findings: &mut Findings<'_>) {
         if wanted != keyword.value {
             let message = format!("Command '{}' should match the case of the command majority ({case})", keyword.value);
             let made = Diagnostic::lint(Rule::ConsistentInstructionCasing, message, keyword.span);
-            findings.add_with_help(overrides, made.with_fix(keyword.span, wanted));
+            findings.add(overrides, made.with_help(format!("write {wanted}")).with_fix(keyword.span, wanted));
         }
     }
 }
@@ -129,7 +131,7 @@ fn check_description(
     let message = format!("Comment for {instruction} should follow the format: `# {example} <description>`");
     let made = Diagnostic::lint(Rule::InvalidDefinitionDescription, message, last.span);
     let help = "if the comment does not describe what follows, put an empty comment line after it";
-    findings.add_with_help(overrides, made.with_help(help));
+    findings.add(overrides, made.with_help(help));
 }
 
 /// Gives where the body of the first here-document begins; blank lines from there on are its own.
@@ -167,7 +169,7 @@ fn report_empty_continuation(
     let kept: String = source.slice(whole).split_inclusive('\n').filter(|line| !line.trim().is_empty()).collect();
     let made = Diagnostic::lint(Rule::NoEmptyContinuation, "Empty continuation line", span);
     let help = "remove the empty line, or make it a comment";
-    findings.add_with_help(overrides, made.with_help(help).with_fix(whole, kept));
+    findings.add(overrides, made.with_help(help).with_fix(whole, kept));
 }
 
 /// A path like `C:\` at the end of a line continues the line (dockerfile.md §22.3).
@@ -199,12 +201,17 @@ fn check_windows_escape(
         let message = format!("the backslash at the end of {word} continues the line");
         let help = "put # escape=` on the first line of the file, or write the path with slashes";
         let made = Diagnostic::lint(Rule::WindowsEscape, message, span).with_help(help);
-        findings.add_with_help(overrides, made.with_fix(span, word.replace('\\', "/")));
+        findings.add(overrides, made.with_fix(span, word.replace('\\', "/")));
     }
 }
 
 fn is_drive_path(word: &str) -> bool {
     matches!(word.as_bytes(), [drive, b':', b'\\', ..] if drive.is_ascii_alphabetic())
+}
+
+/// Says whether a stage may have the name, apart from its letter case; others are errors (dockerfile.md §7.1).
+fn is_stage_name(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
 fn is_lower(text: &str) -> bool {

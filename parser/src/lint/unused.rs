@@ -46,7 +46,7 @@ fn check_stages(dockerfile: &Dockerfile, uses: &Uses, findings: &mut Findings<'_
                 Diagnostic::lint(Rule::UnusedStage, message, stage.from_span).with_help("remove it, or give it a name")
             }
         };
-        findings.add_with_help(stage.check_overrides.as_deref(), made);
+        findings.add(stage.check_overrides.as_deref(), made);
     }
 }
 
@@ -110,7 +110,7 @@ fn check_args(
         {
             made = made.with_fix(lines, "");
         }
-        findings.add_with_help(instruction.check_overrides.as_deref(), made);
+        findings.add(instruction.check_overrides.as_deref(), made);
     }
 }
 
