@@ -147,6 +147,7 @@ fn triggers_warn_of_what_fails_later() {
 fn casing_has_a_fix() {
     insta::assert_snapshot!(show("FROM scratch\nENV A=1\nenv B=2\n"), @r###"
     Warning W0504 at 3:1 "env": Command 'env' should match the case of the command majority (uppercase)
+      help: write ENV
       fix: "env" becomes "ENV"
     "###);
 }
