@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use strake_layers::{ErrorKind, Platform, Reference};
-use strake_parser::{CopySource, Diagnostic, Dockerfile, InstructionKind, Rule, SourceText, Span, Word};
+use strake_parser::{CopySource, Diagnostic, Dockerfile, Edit, InstructionKind, Rule, SourceText, Span, Word};
 
 use crate::build::{Composed, Phases, Text};
 use crate::events::Event;
@@ -31,11 +31,18 @@ pub struct CheckedFile {
     pub name: Arc<str>,
     /// Where it is on this host.
     pub path: Option<PathBuf>,
-    /// Its text.
+    /// Its text; that of the Dockerfile itself with its secrets, for whoever mends it.
     pub source: Arc<SourceText>,
 }
 
 impl Checked {
+    /// Gives the edit of a finding for others to see: none where it would show a secret.
+    pub fn shown_fix<'a>(&self, finding: &'a Finding) -> Option<&'a Edit> {
+        let fix = finding.diagnostic.fix.as_ref()?;
+        let file = self.files.iter().find(|file| file.name == finding.file)?;
+        (file.source.slice(fix.span) == finding.source.slice(fix.span)).then_some(fix)
+    }
+
     /// Says whether there can be no build, or whether warnings count as errors and there are some.
     pub fn is_failure(&self) -> bool {
         self.verdict.is_some() || self.has_errors()

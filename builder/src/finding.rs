@@ -11,7 +11,7 @@ use strake_parser::{Diagnostic, Dockerfile, LineRange, SourceText, Span};
 pub struct Finding {
     /// What messages call the file: `Dockerfile`.
     pub file: Arc<str>,
-    /// The text.
+    /// The text, values that are likely secrets masked.
     pub source: Arc<SourceText>,
     /// The first line of the instruction it is in, from 1.
     pub line: usize,
@@ -26,7 +26,7 @@ pub struct Finding {
 pub struct SourceFile {
     /// What messages call it.
     pub name: Arc<str>,
-    /// Its text.
+    /// Its text, values that are likely secrets masked.
     pub source: Arc<SourceText>,
 }
 
@@ -45,9 +45,16 @@ pub struct Location {
 #[derive(Clone, Debug)]
 pub(crate) struct FoundIn {
     pub(crate) dockerfile: Arc<Dockerfile>,
-    /// The file itself, then the included ones, as their texts follow each other in the source.
+    /// The file itself, then the included ones, as their texts follow each other in the source; secrets are masked.
     files: Arc<[File]>,
+    /// Where they are masked.
+    hidden: Arc<[Span]>,
+    /// The values that are masked.
+    secrets: Arc<[String]>,
 }
+
+/// Shorter secrets are not looked for in messages: they would hide words of them.
+const LEAST: usize = 8;
 
 /// One of the files whose texts make up a source.
 #[derive(Debug)]
@@ -65,27 +72,36 @@ impl FoundIn {
     pub(crate) fn new(file: impl Into<Arc<str>>, dockerfile: Dockerfile) -> Self {
         let whole = &dockerfile.source;
         let included = whole.included();
-        let source = match included.first() {
-            None => whole.clone(),
-            Some(next) => SourceText::new(&whole.bytes(Span::new(0, next.start))),
+        let hidden = strake_parser::lint::secret_values(&dockerfile);
+        let part = |start: usize, end: usize| {
+            let local = hidden.iter().filter(|span| (start..end).contains(&span.start));
+            let local: Vec<Span> = local.map(|span| Span::new(span.start - start, span.end - start)).collect();
+            SourceText::new(&whole.bytes(Span::new(start, end))).masked(&local)
         };
+        let source = match included.first() {
+            None => whole.masked(&hidden),
+            Some(next) => part(0, next.start),
+        };
+        let texts = hidden.iter().map(|span| whole.slice(*span)).filter(|text| text.len() >= LEAST);
+        let secrets = texts.map(str::to_owned).collect();
         let mut files = vec![File { name: file.into(), source: Arc::new(source), start: 0, lines_before: 0, at: None }];
         for (at, one) in included.iter().enumerate() {
             let end = included.get(at + 1).map_or(whole.text().len(), |next| next.start);
             files.push(File {
                 name: one.path.as_str().into(),
-                source: Arc::new(SourceText::new(&whole.bytes(Span::new(one.start, end)))),
+                source: Arc::new(part(one.start, end)),
                 start: one.start,
                 lines_before: one.lines_before,
                 at: Some(one.at),
             });
         }
-        Self { dockerfile: Arc::new(dockerfile), files: files.into() }
+        Self { files: files.into(), hidden: hidden.into(), secrets, dockerfile: Arc::new(dockerfile) }
     }
 
     /// Puts a diagnostic into the file that it points into. Places in other files, and those that the file was included
     /// from, become notes.
     pub(crate) fn finding(&self, mut diagnostic: Diagnostic) -> Finding {
+        self.mask(&mut diagnostic);
         let line = self.dockerfile.lines_of(diagnostic.span).first;
         let file = self.file_at(diagnostic.span);
         let is_here = |span: Span| self.file_at(span).start == file.start;
@@ -99,7 +115,9 @@ impl FoundIn {
         let elsewhere: Vec<strake_parser::Label> = elsewhere;
         let note = |label: &strake_parser::Label| format!("{}: {}", self.place(label.span), label.message);
         let mut notes: Vec<String> = elsewhere.iter().map(note).collect();
-        diagnostic.fix = diagnostic.fix.filter(|fix| is_here(fix.span));
+        // Only the Dockerfile itself is mended, and whoever does that has its text.
+        let shows_secret = |span: Span| file.start > 0 && self.hidden.iter().any(|hidden| hidden.overlaps(span));
+        diagnostic.fix = diagnostic.fix.filter(|fix| is_here(fix.span) && !shows_secret(fix.span));
         if let Some(fix) = &mut diagnostic.fix {
             fix.span = local(fix.span);
         }
@@ -111,6 +129,19 @@ impl FoundIn {
         }
         let line = line.saturating_sub(file.lines_before).max(1);
         Finding { file: Arc::clone(&file.name), source: Arc::clone(&file.source), line, diagnostic, notes }
+    }
+
+    /// Takes secrets out of what is said.
+    fn mask(&self, diagnostic: &mut Diagnostic) {
+        let help = diagnostic.help.iter_mut();
+        let labels = diagnostic.labels.iter_mut().map(|label| &mut label.message);
+        for text in std::iter::once(&mut diagnostic.message).chain(help).chain(labels) {
+            for secret in self.secrets.iter() {
+                if text.contains(secret.as_str()) {
+                    *text = text.replace(secret.as_str(), "***");
+                }
+            }
+        }
     }
 
     /// The first line of an instruction, counted in its own file.

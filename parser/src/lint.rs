@@ -8,6 +8,7 @@ use crate::diagnostic::{Diagnostic, keep};
 use crate::ignore::IgnoreRules;
 use crate::rule::Rule;
 use crate::span::Spanned;
+pub use secrets::secret_values;
 use uses::Uses;
 
 mod commands;

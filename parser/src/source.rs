@@ -100,6 +100,20 @@ impl SourceText {
         Cow::Owned(out)
     }
 
+    /// Gives the text with signs in place of what stands in the spans: nothing else changes its line, its column or its
+    /// offset.
+    #[must_use]
+    pub fn masked(&self, spans: &[Span]) -> Self {
+        let mut out = self.clone();
+        for span in spans {
+            let Some(hidden) = self.text.get(span.start..span.end) else { continue };
+            let mask: String = hidden.chars().map(mask).collect();
+            out.text.replace_range(span.start..span.end, &mask);
+            out.invalid.retain(|(at, _)| !(span.start..span.end).contains(at));
+        }
+        out
+    }
+
     /// Gives the offsets at which lines begin; after a final line end the last one is the end of the text.
     pub(crate) fn line_starts(&self) -> &[usize] {
         &self.line_starts
@@ -154,6 +168,17 @@ impl SourceText {
         let start = self.line_starts.get(number - 1).copied()?;
         let end = self.line_starts.get(number).copied();
         Some(Span::new(start, end.unwrap_or(self.text.len())))
+    }
+}
+
+/// Gives a sign of as many bytes; lines keep their ends.
+fn mask(c: char) -> char {
+    match c.len_utf8() {
+        _ if matches!(c, '\n' | '\r') => c,
+        1 => '*',
+        2 => '\u{b7}',
+        3 => '\u{2022}',
+        _ => '\u{10101}',
     }
 }
 

@@ -30,6 +30,11 @@ impl Span {
         self.end - self.start
     }
 
+    /// Says whether a byte is in both.
+    pub fn overlaps(self, other: Self) -> bool {
+        self.start < other.end && other.start < self.end
+    }
+
     /// Gives the smallest span that holds both.
     #[must_use]
     pub fn join(self, other: Self) -> Self {

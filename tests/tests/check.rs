@@ -249,3 +249,38 @@ fn warnings_are_shown_where_a_base_image_cannot_be_had() {
         outcome.events().iter().filter_map(|event| event["code"].as_str().map(str::to_owned)).collect();
     assert_eq!(shown[..2], ["W0501", "W0508"], "{}", outcome.stderr);
 }
+
+#[test]
+fn secrets_in_the_file_are_not_shown() {
+    let token = "ghp_Q8sT2vWx4yZa6bCd8eFg0hIj2kLm4nOp6q";
+    let file = format!(
+        "FROM scratch\nENV TOKEN {token}\nARG PÄSS_KEY='hünter2hünter2'\nARG PLAIN={token}\nENV Auth=$PLAIN B=${{Auth:?\n"
+    );
+    let good = host(&file.replace(" B=${Auth:?", "").replace("FROM", "from"));
+    let bad = host(&file);
+    for (host, flags) in [
+        (&good, &["check", "ctx"][..]),
+        (&good, &["check", "ctx", "--format", "json"]),
+        (&good, &["check", "ctx", "--format", "sarif"]),
+        (&good, &["build", "ctx", "--check"]),
+        (&good, &["build", "ctx", "--call", "check,format=json"]),
+        (&bad, &["check", "ctx"]),
+        (&bad, &["check", "ctx", "--format", "json"]),
+        (&bad, &["build", "ctx"]),
+        (&bad, &["build", "ctx", "--progress", "json"]),
+    ] {
+        let outcome = host.strake(flags).run();
+        let all = text(&outcome) + &outcome.stderr;
+        assert!(all.contains("Dockerfile"), "{flags:?}: {all}");
+        assert!(!all.contains(&token[4..12]) && !all.contains("nter2"), "{flags:?}: {all}");
+        // Base64 of "_Q8sT2vWx".
+        assert!(!all.contains("Q4c1Qy") && !all.contains("UThzVDJ2") && !all.contains("OHNUMnZX"), "{flags:?}: {all}");
+    }
+    // What stands behind a secret keeps its column, and mending still works.
+    let report = json(&check(&good, "--format json"));
+    let legacy = report["warnings"].as_array().unwrap().iter().find(|one| one["ruleName"] == "LegacyKeyValueFormat");
+    assert_eq!(legacy.unwrap()["region"]["end"]["column"], 49);
+    assert_eq!(legacy.unwrap()["fix"], Value::Null);
+    check(&good, "--fix");
+    assert!(good.read("ctx/Dockerfile").contains(&format!("ENV TOKEN={token}\n")), "{}", good.read("ctx/Dockerfile"));
+}

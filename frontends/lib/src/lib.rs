@@ -48,6 +48,7 @@ pub use strake_builder::{
 pub use strake_layers::{
     ArchiveFormat, Cancel, Compression, Descriptor, Digest, ErrorKind, Notice, NoticeSink, Platform, Timestamp,
 };
+pub use strake_parser::lint::secret_values;
 pub use strake_parser::{
     CheckSettings, Diagnostic, Dockerfile, Edit, Fixed, Network, ParseOptions, Parsed, Rule, Severity, SourceText,
     Span, fix, format, parse,

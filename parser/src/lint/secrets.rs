@@ -1,9 +1,10 @@
 //! Values that look like secrets.
 
 use super::{Findings, sounds_secret};
-use crate::ast::{Instruction, InstructionKind, Word};
+use crate::ast::{Dockerfile, Instruction, InstructionKind, Word};
 use crate::diagnostic::Diagnostic;
 use crate::rule::Rule;
+use crate::span::Span;
 
 /// How well-known tokens begin, what follows at least, and what they are; from the documentation of who makes them.
 const PREFIXES: &[(&str, usize, &str)] = &[
@@ -73,6 +74,10 @@ pub(super) fn check(instruction: &Instruction, findings: &mut Findings<'_>) {
         let made = Diagnostic::lint(Rule::SecretLikeValue, message, value.span).with_help(help);
         findings.add(instruction.check_overrides.as_deref(), made);
     };
+    each_value(instruction, &mut look);
+}
+
+fn each_value(instruction: &Instruction, look: &mut dyn FnMut(&str, &str, &Word)) {
     match &instruction.kind {
         InstructionKind::Arg(items) => {
             for item in items {
@@ -82,8 +87,27 @@ pub(super) fn check(instruction: &Instruction, findings: &mut Findings<'_>) {
             }
         }
         InstructionKind::Env(pairs) => pairs.pairs.iter().for_each(|(name, value)| look("ENV", &name.raw, value)),
+        InstructionKind::Onbuild(onbuild) => each_value(&onbuild.instruction, look),
         _ => {}
     }
+}
+
+/// Gives where values of ARG and ENV stand that no message may show: those that look like secrets, and those of names
+/// that sound so. What only names a variable is none.
+pub fn secret_values(dockerfile: &Dockerfile) -> Vec<Span> {
+    let mut found = Vec::new();
+    let mut look = |_: &str, name: &str, value: &Word| {
+        let text = value.raw.trim_matches(['"', '\'']);
+        let is_hidden = !text.is_empty() && !text.starts_with('$');
+        if is_hidden && (sounds_secret(name) || secret(name, &value.raw).is_some()) {
+            found.push(value.span);
+        }
+    };
+    let inside = dockerfile.stages.iter().flat_map(|stage| &stage.instructions);
+    for instruction in dockerfile.global_args.iter().chain(&dockerfile.orphans).chain(inside) {
+        each_value(instruction, &mut look);
+    }
+    found
 }
 
 /// Says what a value looks like, if it looks like a secret.

@@ -1,7 +1,7 @@
 //! Findings as the reference's JSON (dockerfile.md §19): `warnings`, `sources`, `buildError`.
 
 use serde_json::{Map, Value, json};
-use strake::{Checked, Dockerfile, Finding, ParseOptions, Span};
+use strake::{Checked, CheckedFile, Dockerfile, Finding, ParseOptions, Span};
 
 use crate::base64;
 
@@ -20,15 +20,13 @@ pub(super) fn report(checked: &Checked, more: bool) -> Value {
         .findings
         .iter()
         .filter(|one| !one.diagnostic.is_error() && (more || one.diagnostic.rule.is_some()))
-        .map(|one| warning(one, place(one), more))
+        .map(|one| warning(checked, one, place(one), more))
         .collect();
-    let sources: Vec<Value> = checked
-        .files
-        .iter()
-        .map(|file| {
-            json!({"filename": &*file.name, "language": "Dockerfile", "data": base64::encode(file.source.text().as_bytes())})
-        })
-        .collect();
+    let source = |(file, tree): (&CheckedFile, &Dockerfile)| {
+        let text = file.source.masked(&strake::secret_values(tree));
+        json!({"filename": &*file.name, "language": "Dockerfile", "data": base64::encode(text.text().as_bytes())})
+    };
+    let sources: Vec<Value> = checked.files.iter().zip(&trees).map(source).collect();
     let mut out = Map::new();
     out.insert("warnings".to_owned(), warnings.into());
     out.insert("sources".to_owned(), sources.into());
@@ -40,13 +38,13 @@ pub(super) fn report(checked: &Checked, more: bool) -> Value {
     }
     if more {
         let errors = checked.findings.iter().filter(|one| one.diagnostic.is_error());
-        let errors: Vec<Value> = errors.map(|one| warning(one, place(one), true)).collect();
+        let errors: Vec<Value> = errors.map(|one| warning(checked, one, place(one), true)).collect();
         out.insert("errors".to_owned(), errors.into());
     }
     Value::Object(out)
 }
 
-fn warning(finding: &Finding, location: Value, more: bool) -> Value {
+fn warning(checked: &Checked, finding: &Finding, location: Value, more: bool) -> Value {
     let found = &finding.diagnostic;
     let mut out = Map::new();
     out.insert("ruleName".to_owned(), found.rule.map_or(found.code, strake::Rule::name).into());
@@ -65,7 +63,7 @@ fn warning(finding: &Finding, location: Value, more: bool) -> Value {
         if let Some(help) = &found.help {
             out.insert("help".to_owned(), help.as_str().into());
         }
-        if let Some(fix) = &found.fix {
+        if let Some(fix) = checked.shown_fix(finding) {
             let edit = json!({"region": region(finding, fix.span), "replacement": fix.replacement});
             out.insert("fix".to_owned(), edit);
         }

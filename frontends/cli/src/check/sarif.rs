@@ -25,7 +25,7 @@ pub(super) fn report(checked: &Checked) -> Result<Value> {
         .map(|finding| {
             let id = id(finding);
             let index = rules.iter().position(|rule| rule["id"] == id).unwrap_or(0);
-            result(finding, id, index, &uri(finding))
+            result(checked, finding, id, index, &uri(finding))
         })
         .collect();
     Ok(json!({
@@ -76,7 +76,7 @@ fn rules(checked: &Checked) -> Vec<Value> {
     rules
 }
 
-fn result(finding: &Finding, id: &str, index: usize, uri: &str) -> Value {
+fn result(checked: &Checked, finding: &Finding, id: &str, index: usize, uri: &str) -> Value {
     let found = &finding.diagnostic;
     let level = match found.severity {
         Severity::Note => "note",
@@ -102,7 +102,7 @@ fn result(finding: &Finding, id: &str, index: usize, uri: &str) -> Value {
             .collect();
         out["relatedLocations"] = related.into();
     }
-    if let Some(fix) = &found.fix {
+    if let Some(fix) = checked.shown_fix(finding) {
         let replacement = json!({
             "deletedRegion": region(&finding.source, fix.span),
             "insertedContent": {"text": with_line_ends(&finding.source, &fix.replacement)},

@@ -138,7 +138,7 @@ pub(crate) fn show(name: &str, dockerfile: &Dockerfile, problems: &[Diagnostic])
     if problems.is_empty() {
         return;
     }
-    let source = Arc::new(dockerfile.source.clone());
+    let source = Arc::new(dockerfile.source.masked(&strake::secret_values(dockerfile)));
     for diagnostic in problems {
         let line = dockerfile.lines_of(diagnostic.span).first;
         let finding = Finding {
