@@ -199,15 +199,24 @@ enum Trim {
     Both,
 }
 
-/// Gives the pieces before which a blank line must stand: a FROM, or the comments right above it.
+/// Gives the pieces before which a blank line must stand: a FROM, or the comments and the IF right above it; none behind
+/// an ELSE, of which the stage is the branch.
 fn stage_breaks(pieces: &[Piece<'_>]) -> Vec<usize> {
     let mut breaks = Vec::new();
     for (index, piece) in pieces.iter().enumerate() {
         let PieceKind::From(stage) = piece.kind else { continue };
-        let above = pieces[..index].iter().rev().take_while(|piece| matches!(piece.kind, PieceKind::Comment)).count();
-        let first = index - above;
-        let is_blank = first.checked_sub(1).is_some_and(|before| matches!(pieces[before].kind, PieceKind::Blank));
-        if stage.index > 0 && !is_blank {
+        let is_if = |piece: &Piece<'_>| match piece.kind {
+            PieceKind::Instruction(instruction) => matches!(instruction.kind, InstructionKind::If(_)),
+            _ => false,
+        };
+        let belongs = |piece: &&Piece<'_>| matches!(piece.kind, PieceKind::Comment) || is_if(piece);
+        let first = index - pieces[..index].iter().rev().take_while(belongs).count();
+        let is_apart = first.checked_sub(1).is_none_or(|before| match pieces[before].kind {
+            PieceKind::Blank => true,
+            PieceKind::Instruction(instruction) => matches!(instruction.kind, InstructionKind::Else(_)),
+            _ => false,
+        });
+        if stage.index > 0 && !is_apart {
             breaks.push(first);
         }
     }
@@ -242,12 +251,13 @@ fn may_indent(kind: &InstructionKind, has_unix_shell: bool) -> bool {
     }
 }
 
-/// Gives the offsets of the letters of keywords in the text: the first one, AS of FROM, CMD and NONE of HEALTHCHECK.
+/// Gives the offsets of the letters of keywords in the text: the first one, AS of FROM, CMD and NONE of HEALTHCHECK, IF
+/// of ELSE.
 fn keywords(head: &Head<'_>, text: &str) -> impl Iterator<Item = usize> {
     let arguments = head.arguments();
     let second = match head.keyword {
         Some(Keyword::From) => crate::words::split_blanks(text, arguments).nth(1),
-        Some(Keyword::Healthcheck) => crate::words::split_blanks(text, arguments).next(),
+        Some(Keyword::Healthcheck | Keyword::Else) => crate::words::split_blanks(text, arguments).next(),
         _ => None,
     };
     head.word.clone().chain(second.unwrap_or_default())

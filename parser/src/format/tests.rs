@@ -34,6 +34,17 @@ fn one_blank_line_stands_between_stages_and_more_nowhere() {
 }
 
 #[test]
+fn stages_in_blocks_stay_with_their_block() {
+    let head = "# strake: features=if\n";
+    assert_eq!(
+        formatted(&format!("{head}from a\nif $B\n# b\nfrom b\nelse if $C\nfrom c\nelse\n# d\nfrom d\nendif\nfrom e\n")),
+        format!("{head}FROM a\n\nIF $B\n# b\nFROM b\nELSE IF $C\nFROM c\nELSE\n# d\nFROM d\nENDIF\n\nFROM e\n")
+    );
+    assert_kept(&format!("{head}IF $B\nFROM a\nELSE\n\nFROM b\nENDIF\nRUN x\n"));
+    assert_kept(&format!("{head}FROM a\n# one\n\nIF $A == if\n\nFROM b\nENDIF\n"));
+}
+
+#[test]
 fn continued_lines_are_indented_and_keep_their_structure() {
     assert_eq!(
         formatted("FROM a\nRUN x && \\\ny \\\n\tz \\ \n  # why\n\n\n  && w\n"),
