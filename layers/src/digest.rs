@@ -38,7 +38,7 @@ pub struct Digest {
 
 /// A text that is no digest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a digest: write sha256: and 64 lower-case hexadecimal digits")]
+#[error("{0:?} is not a digest")]
 pub struct DigestError(pub String);
 
 impl Digest {

@@ -30,7 +30,7 @@ pub struct Platform {
 
 /// A text that is no platform.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not a platform: {problem}; write OS/ARCHITECTURE[/VARIANT], such as linux/arm64")]
+#[error("{text:?} is not a platform: {problem}")]
 pub struct PlatformError {
     text: String,
     problem: &'static str,
@@ -249,7 +249,7 @@ mod tests {
             ["", "/", "linux/", "linux//v7", "a/b/c/d", "foo", "linux/am d64", "windows(10/amd64", "linux/*", "("]
         {
             let message = Platform::parse(bad).expect_err(bad).to_string();
-            assert!(message.contains("OS/ARCHITECTURE"), "{message}");
+            assert!(message.contains("is not a platform: "), "{message}");
         }
     }
 

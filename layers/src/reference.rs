@@ -31,6 +31,24 @@ pub struct ReferenceError {
     problem: String,
 }
 
+impl ReferenceError {
+    /// Says what to write instead.
+    pub fn help(&self) -> String {
+        let lower = self.text.to_ascii_lowercase();
+        if lower != self.text && Reference::parse(&lower).is_ok() {
+            return format!("write {lower}");
+        }
+        match self.text.split_once('@') {
+            Some(_) => "a name with a digest is NAME[:TAG]@sha256: and 64 lower-case hexadecimal digits".to_owned(),
+            None => {
+                "an image name is [REGISTRY/]NAME[:TAG], as in alpine:3.20 or registry.example/team/app:1; NAME is \
+                     lower-case letters, digits and . _ - between them"
+                    .to_owned()
+            }
+        }
+    }
+}
+
 impl Reference {
     /// Reads `[registry/]repository[:tag][@digest]` and fills in what is missing: `docker.io`, `library/`, `latest`.
     pub fn parse(text: &str) -> Result<Self, ReferenceError> {
@@ -69,7 +87,7 @@ impl Reference {
         if name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Err("64 hexadecimal digits are an image ID, not a repository".to_owned());
         }
-        check_repository(&path, name)?;
+        check_repository(&path)?;
         if registry.len() + 1 + path.len() > MAX_NAME {
             return Err(format!("the name has more than {MAX_NAME} characters"));
         }
@@ -188,14 +206,13 @@ fn check_registry(registry: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn check_repository(path: &str, as_written: &str) -> Result<(), String> {
+fn check_repository(path: &str) -> Result<(), String> {
     for part in path.split('/') {
         if part.is_empty() {
             return Err("the repository has an empty component".to_owned());
         }
         if part.bytes().any(|b| b.is_ascii_uppercase()) {
-            let lower = as_written.to_ascii_lowercase();
-            return Err(format!("the repository must be in lower case, such as {lower:?}"));
+            return Err("the repository must be in lower case".to_owned());
         }
         if !is_path_component(part) {
             return Err(format!(

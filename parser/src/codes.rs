@@ -152,7 +152,7 @@ codes! {
     INCLUDE_PATH "E0701" "path that INCLUDE cannot take"
         "INCLUDE takes one path as it is written, without quotes and variables, relative to the folder of the file it stands in. It stays inside the build context.";
     INCLUDE_READ "E0702" "file that cannot be included"
-        "The file is not in the build context, or cannot be read. The ignore file does not apply to included files.";
+        "The file is not in the build context, or cannot be read. Symbolic links are followed inside the context only. The ignore file does not apply to included files.";
     INCLUDE_CYCLE "E0703" "files that include each other"
         "A file cannot include itself, also not through others. Files nest up to 16 deep, and a Dockerfile includes up to 256 files, of 16 MiB together with its own text.";
     CONDITION "E0704" "unreadable condition"

@@ -224,7 +224,8 @@ impl Composer<'_> {
             return Err(fail(codes::INCLUDE_CYCLE, message).with_help("join small files that always go together"));
         }
         let bytes = (self.load)(&path).map_err(|why| {
-            let help = "paths are relative to the folder of the file that INCLUDE stands in, inside the build context";
+            let help = "paths are relative to the folder of the file that INCLUDE stands in; what they and links name \
+                        must be inside the build context";
             fail(codes::INCLUDE_READ, format!("{path} cannot be included: {why}")).with_help(help)
         })?;
         if self.source.text().len() + bytes.len() > self.options.max_file {

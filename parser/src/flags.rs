@@ -215,16 +215,20 @@ fn unknown_flag(keyword: Keyword, flag: &str, name: &str, known: &[FlagSpec], sp
     }
     if let Some(near) = suggest(name, names.clone()) {
         let fix = Span::new(span.start, span.start + flag.len());
-        let made = made(&format!(" (did you mean {near}?)"));
+        let made = made(&format!(" (did you mean {near}?)")).with_help(format!("write --{near}"));
         return if span.len() >= flag.len() { made.with_fix(fix, format!("--{near}")) } else { made };
     }
     let list: Vec<_> = names.map(|name| format!("--{name}")).collect();
     if list.is_empty() {
         return made("").with_help("this instruction takes no flags; put -- before an argument that begins with --");
     }
+    let here = match list.as_slice() {
+        [one] => format!("the only flag here is {one}"),
+        all => format!("the flags here are {}", all.join(", ")),
+    };
     let help = match OWNERS.iter().find(|(known, _)| *known == name) {
-        Some((_, owner)) => format!("{flag} is a flag of {owner}; the flags here are {}", list.join(", ")),
-        None => format!("the flags here are {}", list.join(", ")),
+        Some((_, owner)) => format!("{flag} is a flag of {owner}; {here}"),
+        None => here,
     };
     made("").with_help(help)
 }

@@ -157,7 +157,7 @@ pub(crate) fn warn_of_unknown_rules(settings: &CheckSettings, span: Span, out: &
         let made = Diagnostic::warning(codes::UNKNOWN_RULE, format!("there is no build check {name:?}"), span);
         let made = match suggest(name, Rule::ALL.iter().map(|rule| rule.name())) {
             Some(near) => made.with_help(format!("did you mean {near}?")),
-            None => made.with_help("names of build checks are case-sensitive; see the list of build checks"),
+            None => made.with_help("write the name as findings show it behind the code, as in StageNameCasing"),
         };
         keep(made, out);
     }

@@ -311,7 +311,9 @@ fn spans_point_into_the_included_file() {
     let parsed = case.compose("FROM a\nINCLUDE one\nRUN --netwrk=x y\n");
     insta::assert_snapshot!(problems(&parsed), @r"
     E0102 Dockerfile:4: unknown flag: --netwrk (did you mean network?)
+      help: write --network
     E0102 two:1: unknown flag: --chwn (did you mean chown?)
+      help: write --chown
     E0705 two:2: this block is not closed
       help: put ENDIF after its last line, in the same file
     ");
@@ -334,7 +336,7 @@ fn files_that_cannot_be_included_are_explained() {
     let case = Case { path: "Dockerfile".to_owned(), ..case };
     insta::assert_snapshot!(problems(&case.compose(text)), @r"
     E0702 Dockerfile:4: gone cannot be included: no such file
-      help: paths are relative to the folder of the file that INCLUDE stands in, inside the build context
+      help: paths are relative to the folder of the file that INCLUDE stands in; what they and links name must be inside the build context
     E0701 Dockerfile:5: INCLUDE ../x names nothing inside the build context
       help: put the file into the build context; the path is relative to this file's folder, and / is the root of the context
     E0701 Dockerfile:6: the path of INCLUDE is taken as it is written and cannot hold $

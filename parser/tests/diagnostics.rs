@@ -56,6 +56,7 @@ fn misspelt_keywords_have_a_fix() {
 fn misspelt_flags_have_a_fix() {
     insta::assert_snapshot!(show("FROM scratch\nCOPY --chwon=1 a b\n"), @r###"
     Error E0102 at 2:6 "--chwon=1": unknown flag: --chwon (did you mean chown?)
+      help: write --chown
       fix: "--chwon" becomes "--chown"
     "###);
 }
@@ -139,6 +140,7 @@ fn files_begin_with_from() {
 fn triggers_warn_of_what_fails_later() {
     insta::assert_snapshot!(show("FROM scratch\nONBUILD COPY --chmd=1 a b\n"), @r###"
     Warning E0102 at 2:14 "--chmd=1": this trigger fails when it runs: unknown flag: --chmd (did you mean chmod?)
+      help: write --chmod
       fix: "--chmd" becomes "--chmod"
     "###);
 }

@@ -41,12 +41,13 @@ impl LayoutLayer {
 pub struct Layout {
     layers: Vec<LayoutLayer>,
     env: Vec<String>,
+    os: Option<&'static str>,
 }
 
 impl Layout {
     /// Begins an image without layers.
     pub fn new() -> Self {
-        Self { layers: Vec::new(), env: vec!["PATH=/bin".to_owned()] }
+        Self { env: vec!["PATH=/bin".to_owned()], ..Self::default() }
     }
 
     /// The image the tests build upon: busybox under the names of what scripts use, in one layer.
@@ -60,6 +61,13 @@ impl Layout {
             tar = tar.symlink(&format!("bin/{name}"), "busybox");
         }
         Self::new().layer(LayoutLayer::new(tar.dir("tmp/")))
+    }
+
+    /// Makes it an image of another system than Linux.
+    #[must_use]
+    pub fn os(mut self, os: &'static str) -> Self {
+        self.os = Some(os);
+        self
     }
 
     /// Adds a layer.
@@ -98,7 +106,7 @@ impl Layout {
         };
         let (config, config_size) = document(&json!({
             "architecture": architecture,
-            "os": "linux",
+            "os": self.os.unwrap_or("linux"),
             "config": {"Env": self.env},
             "rootfs": {"type": "layers", "diff_ids": diff_ids},
         }));

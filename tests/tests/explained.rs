@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use strake::{Explanation, explanations};
-use strake_tests::{Build, Host, Outcome, Tar, needs_root};
+use strake_tests::{Build, Host, Layout, LayoutLayer, Outcome, Tar, needs_root};
 
 /// Writes the files that an example names, and prepares its build.
 fn build<'a>(host: &'a Host, folder: &str, text: &str) -> Build<'a> {
@@ -93,4 +93,19 @@ fn examples_of_resolving_and_running_give_their_code() {
         return;
     }
     check("explained_runs", &pages(|code| code.starts_with("E12") || code == "E1023"));
+}
+
+/// A base of Windows whose layer is one of Linux.
+#[test]
+fn the_message_about_a_foreign_layer_is_as_reviewed() {
+    let host = Host::new();
+    let layer = LayoutLayer::new(Tar::new().dir("bin/").file("bin/busybox", b"x"));
+    Layout::new().os("windows").layer(layer).write(&host.path("base"));
+    host.write("ctx/app", "app");
+    host.write("ctx/Dockerfile", "# escape=`\nFROM base\nCOPY app C:\\app\n");
+    let build = host.strake(&["build", "ctx", "--progress", "plain", "--platform", "windows(10.0.20348.1)/amd64"]);
+    let outcome = build.args("--build-context base=oci-layout://base -o type=cacheonly").run().expect(0);
+    insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {
+        insta::assert_snapshot!("explained_foreign_layer", messages(&host, &outcome));
+    });
 }

@@ -88,7 +88,12 @@ fn split(name: &str) -> Result<(Vec<Place>, Option<Platform>, &str)> {
         return Err(Error::user(format!("annotation {name:?} has no key")));
     }
     let platform = platform
-        .map(|text| text.parse::<Platform>().map_err(|error| Error::user(format!("annotation {name:?}: {error}"))))
+        .map(|text| {
+            text.parse::<Platform>().map_err(|error| {
+                Error::user(format!("annotation {name:?}: {error}"))
+                    .with_help("write [TYPE[OS/ARCHITECTURE]:]KEY=VALUE, as in manifest[linux/arm64]:KEY=VALUE")
+            })
+        })
         .transpose()?;
     Ok((places, platform, key))
 }

@@ -86,7 +86,8 @@ impl Ready {
         context.resolver.ensure_blobs(&pulled).await?;
         let names = options.names.iter().chain(&context.request.tags);
         let names = names.map(|name| {
-            Reference::parse(name).map_err(|error| Error::user(format!("the image name {name:?}: {error}")))
+            Reference::parse(name)
+                .map_err(|error| Error::user(format!("the name of the image: {error}")).with_help(error.help()))
         });
         // The time of the build, but for the fraction, which nobody can use.
         let time = context.epoch.unwrap_or(Timestamp { nanos: 0, ..context.request.now });

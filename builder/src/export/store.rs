@@ -77,7 +77,8 @@ fn exported(what: &'static str, name: &Reference, top: &Descriptor) -> Exported 
 
 /// A name to keep or push an image under: without a digest, which only its content can give.
 pub(super) fn parse_name(name: &str) -> Result<Reference> {
-    let reference = Reference::parse(name).map_err(|error| Error::user(format!("the image name {name:?}: {error}")))?;
+    let reference = Reference::parse(name)
+        .map_err(|error| Error::user(format!("the name of the image: {error}")).with_help(error.help()))?;
     if reference.digest().is_some() {
         return Err(Error::user(format!("the image name {name:?} has a digest"))
             .with_help("an image's digest comes from its content: give a name and a tag only"));

@@ -179,7 +179,10 @@ impl Evaluator<'_, '_> {
             [Source { kind: SourceKind::Git(_), .. }] => return true,
             [Source { kind: SourceKind::Http(_), .. }] => match sum.parse::<Digest>() {
                 Ok(_) => return true,
-                Err(error) => (format!("invalid checksum: {error}"), "the program sha256sum prints the digits"),
+                Err(error) => (
+                    format!("invalid checksum: {error}"),
+                    "write sha256: and 64 lower-case hexadecimal digits, as the program sha256sum prints them",
+                ),
             },
             [_] => (
                 "checksum requires HTTP(S) or Git sources".to_owned(),

@@ -124,7 +124,7 @@ impl NamedContext {
             Some(("docker-image" | "container-image" | "docker", "scratch")) => NamedContextKind::Scratch,
             Some(("docker-image" | "container-image" | "docker", image)) => {
                 let reference = Reference::parse(image).map_err(|error| {
-                    Error::user(format!("the build context {name:?} is not an image reference: {error}"))
+                    Error::user(format!("the build context {name:?}: {error}")).with_help(error.help())
                 })?;
                 NamedContextKind::Image(ImageSource::Registry(reference))
             }

@@ -43,6 +43,15 @@ fn undeclared_help(names: &[String]) -> Option<String> {
     ))
 }
 
+/// Names the stages that there are.
+fn stages_are(names: &[impl AsRef<str>]) -> String {
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    match names.as_slice() {
+        [one] => format!("the only stage with a name is {one}"),
+        all => format!("the stages are {}", all.join(", ")),
+    }
+}
+
 /// What a name is bound to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Bound {
@@ -171,9 +180,10 @@ impl<'a> Table<'a> {
             Ok(reference) => Some(Bound::Image(ImageSource::Registry(reference))),
             Err(error) => {
                 let message = format!("failed to parse stage name: {error}");
+                let help = Some(error.help());
                 let mut error = Diagnostic::error(codes::REFERENCE, message, stage.base.span);
                 let undeclared = self.globals.expand(self.dockerfile, &stage.base).map(|expanded| expanded.undeclared);
-                error.help = undeclared_help(&undeclared.unwrap_or_default());
+                error.help = undeclared_help(&undeclared.unwrap_or_default()).or(help);
                 lints.push(error);
                 None
             }
@@ -199,7 +209,7 @@ impl<'a> Table<'a> {
                     let names: Vec<_> = self.dockerfile.stages.iter().filter_map(Stage::key).collect();
                     let help = match names.is_empty() {
                         true => "no stage of this file has a name".to_owned(),
-                        false => format!("the stages are {}", names.join(", ")),
+                        false => stages_are(&names),
                     };
                     lints.push(Diagnostic::error(codes::TARGET, message, span).with_help(help));
                     return None;
@@ -242,7 +252,7 @@ impl<'a> Table<'a> {
         match Platform::parse(&expanded.text) {
             Ok(platform) => Some(platform),
             Err(error) => {
-                let message = format!("failed to parse platform {}: {error}", expanded.text);
+                let message = format!("failed to parse platform: {error}");
                 let help = "write OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, as in linux/arm64 or linux/arm/v7";
                 lints.push(Diagnostic::error(codes::PLATFORM, message, word.span).with_help(help));
                 None
@@ -284,7 +294,7 @@ impl<'a> Table<'a> {
             Ok(reference) => Ok((Bound::Image(ImageSource::Registry(reference)), name)),
             Err(error) => {
                 let message = format!("failed to parse stage name: {error}");
-                Err(Diagnostic::error(codes::REFERENCE, message, span))
+                Err(Diagnostic::error(codes::REFERENCE, message, span).with_help(error.help()))
             }
         }
     }
@@ -337,7 +347,7 @@ impl<'a> Table<'a> {
         Err(if names.is_empty() {
             error.with_help("no stage of this file has a name; give a number, counted from 0")
         } else {
-            error.with_help(format!("the stages are {}", names.join(", ")))
+            error.with_help(stages_are(&names))
         })
     }
 

@@ -56,6 +56,31 @@ impl Files {
         }
     }
 
+    /// Says which link on the way to a file that is missing leads nowhere.
+    pub(super) fn why_missing(&self, path: &str) -> Option<String> {
+        let path = ImagePath::clean(path).ok()?;
+        let mut last = None;
+        let mut look = |at: &ImagePath| {
+            let seen = match self {
+                Self::Folder(root) => look(root, at)?,
+                Self::Entries(rootfs) => rootfs.lookup(at).map(|entry| Seen {
+                    path: at.clone(),
+                    link: if let EntryKind::Symlink(target) = &entry.kind { Some(target.clone()) } else { None },
+                }),
+            };
+            if let Some(Seen { path, link: Some(target) }) = &seen {
+                last = Some((path.clone(), String::from_utf8_lossy(target).into_owned()));
+            }
+            Ok(seen)
+        };
+        Root::default().follow(&path, LastLink::Follow, &mut look).ok()?;
+        let (link, target) = last?;
+        let why =
+            if leads_out(&link, &target) { "leads out of the build context" } else { "is not in the build context" };
+        let link = link.to_string();
+        Some(format!("{} is a symbolic link to {target}, which {why}", link.trim_start_matches('/')))
+    }
+
     /// The first of some files that is there: its name and its bytes.
     pub(super) fn read_first(&self, names: &[String], limit: u64) -> Result<Option<(String, Vec<u8>)>> {
         for name in names {
@@ -90,6 +115,20 @@ impl Files {
             }
         }
     }
+}
+
+/// Says whether what a link holds would lead out of its root where links are not bound to that.
+fn leads_out(link: &ImagePath, target: &str) -> bool {
+    let mut depth = link.components().count() - 1;
+    let is_out = target.split('/').any(|part| match part {
+        "" | "." => false,
+        ".." => depth.checked_sub(1).map(|less| depth = less).is_none(),
+        _ => {
+            depth += 1;
+            false
+        }
+    });
+    is_out || target.starts_with('/')
 }
 
 fn look(root: &HostDir, at: &ImagePath) -> Result<Option<Seen>> {

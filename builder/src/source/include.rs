@@ -59,7 +59,10 @@ impl IncludedFiles {
 
     /// Reads a file, links followed inside the context.
     pub(crate) fn read(&self, path: &str) -> Result<Vec<u8>> {
-        self.files.read(path, LIMIT)?.ok_or_else(|| Error::user("the build context has no such file"))
+        self.files.read(path, LIMIT)?.ok_or_else(|| {
+            let why = self.files.why_missing(path);
+            Error::user(why.unwrap_or_else(|| "the build context has no such file".to_owned()))
+        })
     }
 }
 

@@ -224,7 +224,8 @@ pub(crate) fn platforms(texts: &[String]) -> Result<Vec<Platform>> {
         if text == "local" {
             return Ok(Platform::host());
         }
-        text.parse::<Platform>().map_err(|error| anyhow!("--platform {text}: {error}"))
+        text.parse::<Platform>()
+            .map_err(|error| anyhow!("--platform: {error}; write OS/ARCHITECTURE[/VARIANT], such as linux/arm64"))
     };
     texts.iter().map(platform).collect()
 }

@@ -349,7 +349,7 @@ mod tests {
         for (json, word) in [
             ("[]", "expected a map"),
             (r#"{"config":{"Env":5}}"#, "\"config\""),
-            (r#"{"rootfs":{"type":"layers","diff_ids":["x"]}}"#, "sha256"),
+            (r#"{"rootfs":{"type":"layers","diff_ids":["x"]}}"#, "is not a digest"),
             (r#"{"rootfs":{"type":"other"}}"#, "other"),
             (r#"{"history":[{"created_by":[]}]}"#, "history"),
         ] {

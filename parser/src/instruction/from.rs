@@ -44,7 +44,14 @@ impl Scope<'_> {
             }
             _ => {
                 let message = "FROM requires either one or three arguments";
-                let help = "write FROM IMAGE or FROM IMAGE AS NAME";
+                let opens = words.first().is_some_and(|word| {
+                    let text = &self.text()[word.clone()];
+                    text.contains("${") && !text.contains('}')
+                });
+                let help = match opens {
+                    true => "braces do not keep blanks together: put the image in double quotes",
+                    false => "write FROM IMAGE or FROM IMAGE AS NAME",
+                };
                 self.report(Diagnostic::error(codes::FROM_ARGUMENTS, message, self.statement).with_help(help));
             }
         }

@@ -70,7 +70,9 @@ fn check_repeated(stage: &Stage, findings: &mut Findings<'_>) {
                 "Multiple {name} instructions should not be used in the same stage because only the last one will be used"
             );
             let made = Diagnostic::lint(Rule::MultipleInstructionsDisallowed, message, earlier.span);
-            let made = made.with_label(instruction.keyword.span, "this one is used");
+            let made = made
+                .with_label(instruction.keyword.span, "this one is used")
+                .with_help("remove the one without effect");
             findings.add(instruction.check_overrides.as_deref(), made);
         }
     }

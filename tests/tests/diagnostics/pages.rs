@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use strake::{Example, Explanation, explanations};
+use strake::{Diagnostic, Error, Example, Explanation, Finding, explanations};
+use strake_builder::plan::KnownImages;
 use strake_cli::render;
 
-use crate::planned::planned;
+use crate::planned::{composed, options, planned};
 
 /// Codes that no text of an example can show, and what does: bytes made here, another message that has
 /// theirs in it, or a test of language.rs.
@@ -80,6 +81,57 @@ fn messages_about_bytes_are_as_reviewed() {
         writeln!(shown, "=== {code}\n{}", found.text).unwrap();
     }
     snapshot("bytes", &shown);
+}
+
+#[test]
+fn messages_that_no_build_of_an_example_gives_are_as_reviewed() {
+    let mut text = String::new();
+    let mut show = |title: &str, source: &str, found: &[Diagnostic]| {
+        let dockerfile = strake::parse(source.as_bytes(), &strake::ParseOptions::default()).dockerfile;
+        let source = std::sync::Arc::new(dockerfile.source.clone());
+        let finding = |diagnostic: &Diagnostic| Finding {
+            file: "Dockerfile".into(),
+            source: source.clone(),
+            line: dockerfile.lines_of(diagnostic.span).first,
+            diagnostic: diagnostic.clone(),
+            notes: Vec::new(),
+        };
+        let error = Error::Dockerfile(found.iter().map(finding).collect());
+        writeln!(text, "=== {title}\n{}", render::error(&error, false)).unwrap();
+    };
+    // Of an ONBUILD trigger in the config of a base image; a build puts it into E1018.
+    let trigger = "RUN make\nRUN make install";
+    show("a trigger", trigger, &strake_parser::parse_onbuild(trigger, strake_parser::Escape::Backslash).diagnostics);
+    let additions =
+        "# strake: features=reset,run-limits\nFROM alpine\nRUN --timeout=1s make\nFROM --reset=env alpine\n";
+    let plain = composed(additions.as_bytes(), &strake::ParseOptions::default(), &options());
+    show("lower", additions, &strake_parser::lower(&plain).diagnostics);
+    let condition = "# strake: features=if\nFROM scratch\nIF $A\nENDIF\n";
+    let parsed = strake::parse(condition.as_bytes(), &strake::ParseOptions::default());
+    let found = strake_builder::plan::plan(&parsed, &options(), &KnownImages::new());
+    show("a tree that was not composed", condition, &found.expect_err("it cannot be planned"));
+    snapshot("beside_builds", &text);
+}
+
+/// Somebody has read every message as it is shown: each code stands in a snapshot here or of another test.
+#[test]
+fn every_code_is_in_a_snapshot() {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")];
+    let mut shown = String::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "snap") {
+                shown.push_str(&std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    // A code stands in brackets, those of checks before a name.
+    let is_shown = |code: &str| shown.contains(&format!("[{code}]")) || shown.contains(&format!("[{code} "));
+    let missing: Vec<&str> = explanations().iter().map(|page| page.code).filter(|code| !is_shown(code)).collect();
+    assert!(missing.is_empty(), "give each a case in testdata/diagnostics or an example: {missing:?}");
 }
 
 #[test]

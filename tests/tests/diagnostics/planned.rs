@@ -54,8 +54,13 @@ pub(crate) fn planned(dockerfile: &[u8]) -> Planned {
     Planned { text, codes }
 }
 
+/// What an ordinary build is planned with.
+pub(crate) fn options() -> PlanOptions {
+    PlanOptions::from_request(&BuildRequest::default(), None, linux()).unwrap()
+}
+
 /// Reads a file and works out its additions to the language; no other file exists.
-fn composed(dockerfile: &[u8], how: &ParseOptions, options: &PlanOptions) -> strake_parser::Parsed {
+pub(crate) fn composed(dockerfile: &[u8], how: &ParseOptions, options: &PlanOptions) -> strake_parser::Parsed {
     let platform = [("TARGETOS", "linux"), ("TARGETARCH", "amd64")];
     let outside = Compose {
         path: "Dockerfile",
