@@ -168,9 +168,17 @@ impl Phases<'_> {
                 format!("{} leaves out all of the build context, and the Dockerfile copies from it", ignore.name);
             let help = "take back what is needed with !PATTERN lines at the end";
             Diagnostic::lint(all, message, Span::default()).with_help(help)
-        } else if !seen.leaves_out && settings.enables(nothing) {
+        } else if !seen.leaves_out
+            && settings.enables(nothing)
+            && let Some(missed) = seen.missed
+        {
+            // What is not there yet, or not any more, may be left out for later.
             let message = format!("no pattern of {} matches anything in the build context", ignore.name);
-            let help = "patterns are relative to the context; **/NAME matches at any depth";
+            let missed = missed.to_string();
+            let missed = missed.trim_start_matches('/');
+            let name = missed.rsplit('/').next().unwrap_or_default();
+            let help =
+                format!("{missed} stays: patterns are relative to the context, and **/{name} matches at any depth");
             Diagnostic::lint(nothing, message, Span::default()).with_help(help).as_note()
         } else {
             return Ok(None);

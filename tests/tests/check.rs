@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::Value;
-use strake_tests::{Host, Outcome, Registry};
+use strake_tests::{Host, Outcome, Registry, Tar};
 
 /// A file with findings of both kinds that needs no registry.
 const UNTIDY: &str = "FROM scratch AS Base\nARG NEVER\nCOPY --chmod=777 app /\nEXPOSE 127.0.0.1:80:80/TCP\nFROM --platform=$TARGETPLATFORM Base\n";
@@ -173,6 +173,10 @@ fn the_ignore_file_is_checked_in_its_context() {
         let names: Vec<String> = rules(&report).into_iter().map(str::to_owned).collect();
         (names, report["sources"].as_array().unwrap().len())
     };
+    // For files that a build or an editor makes, and that are not there now.
+    assert_eq!(found("*.log\nnode_modules\n"), (vec![], 1));
+    assert_eq!(found("# nothing\n"), (vec![], 1));
+    host.write("ctx/logs/old.log", "");
     assert_eq!(found("*.log\n"), (vec!["IgnoreFileMatchesNothing".to_owned()], 2));
     assert_eq!(found("*.log\nDockerfile\n"), (vec![], 1));
     assert_eq!(found("*\n!lib\n"), (vec!["IgnoreFileMatchesAll".to_owned()], 2));
@@ -283,4 +287,18 @@ fn secrets_in_the_file_are_not_shown() {
     assert_eq!(legacy.unwrap()["fix"], Value::Null);
     check(&good, "--fix");
     assert!(good.read("ctx/Dockerfile").contains(&format!("ENV TOKEN={token}\n")), "{}", good.read("ctx/Dockerfile"));
+}
+
+#[test]
+fn an_ignore_file_of_an_archive_is_not_judged() {
+    let file = "FROM scratch\nCOPY lib /\n";
+    for rules in ["*.log\n", "lib/x\n", ""] {
+        let tar = Tar::new().file("Dockerfile", file.as_bytes()).file(".dockerignore", rules.as_bytes());
+        let tar = tar.dir("lib/").file("lib/old.log", b"").finish();
+        let host = Host::new();
+        let outcome = host.strake(&["check", "-"]).stdin(tar).run().expect(0);
+        assert_eq!(text(&outcome), "Dockerfile: nothing found\n", "{rules:?}");
+    }
+    let outcome = Host::new().strake(&["check", "-"]).stdin("FROM scratch\nCOPY a /\n").run().expect(0);
+    assert_eq!(text(&outcome), "Dockerfile: nothing found\n");
 }

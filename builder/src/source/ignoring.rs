@@ -9,7 +9,7 @@ use crate::Result;
 const MOST: usize = 200_000;
 
 /// What an ignore file does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ignoring {
     /// It leaves out something.
     pub(crate) leaves_out: bool,
@@ -17,6 +17,8 @@ pub(crate) struct Ignoring {
     pub(crate) leaves: bool,
     /// There is something to leave out or not.
     pub(crate) has_files: bool,
+    /// A file that stays, and that a pattern would leave out if it stood at the top.
+    pub(crate) missed: Option<ImagePath>,
 }
 
 /// Looks through a folder until all is known. The files at the top with the names in `known` are there for the builder
@@ -37,9 +39,13 @@ pub(super) fn look(root: &HostDir, rules: &IgnoreRules, known: &[&str], cancel: 
             seen.has_files |= !is_known;
             seen.leaves_out |= is_ignored;
             seen.leaves |= !is_ignored && !is_directory && !is_known;
+            let is_missed = !is_ignored && !folder.is_root() && rules.decide(name.as_bytes()).ignored;
+            if is_missed && seen.missed.is_none() {
+                seen.missed = Some(path.clone());
+            }
             count += 1;
             if count > MOST {
-                return Ok(Ignoring { leaves_out: true, leaves: true, has_files: true });
+                return Ok(Ignoring { leaves_out: true, leaves: true, has_files: true, missed: None });
             }
             if seen.leaves_out && seen.leaves {
                 return Ok(seen);
@@ -82,5 +88,9 @@ mod tests {
         assert_eq!(as_pair("*\n!src\n!Dockerfile\n"), (true, false));
         assert_eq!(as_pair("*\n!a/c\n"), (true, true));
         assert!(!looked("*\n", &["Dockerfile"]).has_files);
+        let missed = |rules: &str| looked(rules, files).missed.map(|path| path.to_string());
+        assert_eq!(missed("*.log\n").as_deref(), Some("/a/b.log"));
+        assert_eq!(missed("c/\n").as_deref(), Some("/a/c"));
+        assert_eq!(missed("*.txt\nnode_modules\n"), None);
     }
 }

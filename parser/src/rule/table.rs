@@ -130,8 +130,8 @@ rules! {
         "The name occurs nowhere else in the file, and no RUN after it has the value in its environment. An ARG above the first FROM is seen by FROM lines only; a stage that needs it repeats ARG NAME.";
     WorldWritableCopy "W0706" Extra true "" "files that every user may change are a way into the container"
         "Any process in the container can replace the files. Leave the write bit of others out, --chmod=755, and give the files to the user who writes them by --chown.";
-    IgnoreFileMatchesNothing "W0707" Extra false "" "an ignore file that leaves nothing out is likely misspelt"
-        "No pattern matches any file of the build context. Patterns are relative to the context, not to the folder of the Dockerfile; **/NAME matches at any depth.";
+    IgnoreFileMatchesNothing "W0707" Extra false "" "patterns of an ignore file that leave nothing out are likely written for another folder"
+        "No pattern matches any file of the build context, but one would match a file if it stood at the top. Patterns are relative to the context, not to the folder of the Dockerfile; **/NAME matches at any depth.";
     IgnoreFileMatchesAll "W0708" Extra false "" "an ignore file that leaves everything out leaves nothing to copy"
         "The Dockerfile copies from the build context, but the ignore file leaves out all of it. Take back what is needed with !PATTERN lines after the others.";
 }
