@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::ast::{Dockerfile, Instruction, InstructionKind};
 use crate::check::CheckSettings;
-use crate::diagnostic::{Diagnostic, keep};
+use crate::diagnostic::{Diagnostic, Edit, keep};
 use crate::ignore::IgnoreRules;
 use crate::rule::Rule;
 use crate::span::Spanned;
@@ -69,6 +69,12 @@ pub fn check(
         check_extras(dockerfile, is_reachable, &mut findings);
     }
     let mut found = findings.found;
+    // An edit of what is not UTF-8 could not be written back.
+    let invalid: Vec<usize> = dockerfile.source.invalid_offsets().collect();
+    for one in found.iter_mut().filter(|_| !invalid.is_empty()) {
+        let is_text = |fix: &Edit| !invalid.iter().any(|at| (fix.span.start..fix.span.end).contains(at));
+        one.fix = one.fix.take().filter(|fix| is_text(fix));
+    }
     found.sort_by_key(|diagnostic| diagnostic.span.start);
     found
 }

@@ -99,6 +99,8 @@ fn pipes_that_hide_a_failure_are_told() {
             "grep 'a|b' c",
             "set -o pipefail; a | b",
             "yes | a",
+            "find . -type f | sort",
+            "ls | wc -l && df / | awk x",
             "case x in a|b) c;; esac",
             "x=$(a | b)",
             "[\"a\", \"|\"]",
@@ -166,6 +168,8 @@ fn stages_that_nothing_uses_are_told() {
             "FROM a:1 AS b\nFROM c:1\nONBUILD COPY --from=b /x /\n",
             "ARG W=b\nFROM a:1 AS b\nFROM c:1\nCOPY --from=$W /x /\n",
             "# check=skip=UnusedStage\nFROM a:1\nFROM b:1\n",
+            "FROM a:1 AS unit-test\nFROM b:1\n",
+            "FROM a:1 AS Dev\nFROM b:1\n",
         ],
     );
 }

@@ -1,6 +1,6 @@
 //! Checks of FROM lines.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Findings;
 use crate::ast::{Dockerfile, Stage};
@@ -10,6 +10,7 @@ use crate::span::Span;
 
 pub(super) fn check(dockerfile: &Dockerfile, findings: &mut Findings<'_>) {
     let mut seen: HashMap<String, Span> = HashMap::new();
+    let mut bases: HashSet<&str> = HashSet::new();
     for stage in &dockerfile.stages {
         if let (Some(key), Some(name)) = (stage.key(), &stage.name) {
             if matches!(key.as_str(), "context" | "scratch") {
@@ -29,7 +30,8 @@ pub(super) fn check(dockerfile: &Dockerfile, findings: &mut Findings<'_>) {
             seen.insert(key, name.span);
         }
         check_platform(stage, findings);
-        if !is_stage(&seen, stage) {
+        // Of an image that several stages start from, the first tells.
+        if !is_stage(&seen, stage) && bases.insert(&stage.base.raw) {
             check_pinning(stage, findings);
         }
     }
@@ -88,7 +90,7 @@ fn check_pinning(stage: &Stage, findings: &mut Findings<'_>) {
     let name = base.rsplit('/').next().unwrap_or_default();
     let tag = name.split_once(':').map_or("latest", |(_, tag)| tag);
     if tag == "latest" && findings.wants(overrides, Rule::LatestTag) {
-        let message = format!("base image {base} is of the tag latest");
+        let message = format!("base image {base} is what the tag latest means at the time");
         let made = Diagnostic::lint(Rule::LatestTag, message, stage.base.span);
         findings.add(overrides, made.with_help("name a version"));
         return;

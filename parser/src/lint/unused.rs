@@ -36,6 +36,8 @@ fn check_stages(dockerfile: &Dockerfile, uses: &Uses, findings: &mut Findings<'_
     let Some((_, all_but_last)) = dockerfile.stages.split_last() else { return };
     for stage in all_but_last.iter().filter(|stage| !uses.is_used(stage.index)) {
         let made = match &stage.name {
+            // They are there for --target.
+            Some(name) if is_target(&name.value) => continue,
             Some(name) => {
                 let message = format!("stage {} is used by no other stage", name.value);
                 let help = "remove it, unless it is built by --target";
@@ -48,6 +50,13 @@ fn check_stages(dockerfile: &Dockerfile, uses: &Uses, findings: &mut Findings<'_
         };
         findings.add(stage.check_overrides.as_deref(), made);
     }
+}
+
+/// Says whether one of the words of a name is one that stages built by `--target` have.
+fn is_target(name: &str) -> bool {
+    const WORDS: &[&str] =
+        &["bench", "check", "ci", "debug", "dev", "development", "docs", "e2e", "lint", "test", "tests", "unittest"];
+    name.split(['-', '_', '.']).any(|word| WORDS.iter().any(|known| known.eq_ignore_ascii_case(word)))
 }
 
 fn holds_run(kind: &InstructionKind) -> bool {

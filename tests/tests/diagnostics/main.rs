@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a table or an example that cannot be read fails its test")]
 
 mod bad_input;
+mod mending;
 mod pages;
 mod planned;

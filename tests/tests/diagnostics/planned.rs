@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use strake_builder::plan::{KnownImages, Plan, PlanOptions, plan};
+use strake_builder::plan::{KnownImages, Plan, PlanOptions, Planned as PlannedGraph, plan};
 use strake_builder::request::BuildRequest;
 use strake_builder::resolve::ResolvedImage;
 use strake_builder::{Error, Finding};
@@ -34,7 +34,7 @@ pub(crate) fn planned(dockerfile: &[u8]) -> Planned {
     options.ignore = ignored.map(|rules| Arc::new(IgnoreRules::parse(rules.replace(' ', "\n").as_bytes()).unwrap()));
     let syntax = options.build_args.get("BUILDKIT_SYNTAX").cloned();
     let parsed = composed(dockerfile, &ParseOptions { syntax, ..ParseOptions::default() }, &options);
-    let problems = problems(&parsed, &options);
+    let problems = plan_all(&parsed, &options).map_or_else(|problems| problems, |planned| planned.warnings);
     let source = Arc::new(parsed.dockerfile.source.clone());
     let found = |diagnostic: Diagnostic| Finding {
         file: "Dockerfile".into(),
@@ -96,17 +96,21 @@ fn linux() -> Platform {
     Platform::new("linux", "amd64")
 }
 
-fn problems(parsed: &strake_parser::Parsed, options: &PlanOptions) -> Vec<Diagnostic> {
+/// Plans with images as they are asked for.
+pub(crate) fn plan_all(
+    parsed: &strake_parser::Parsed,
+    options: &PlanOptions,
+) -> Result<Box<PlannedGraph>, Vec<Diagnostic>> {
     let mut known = KnownImages::new();
     for _ in 0..5 {
         let wanted = match plan(parsed, options, &known) {
-            Ok(Plan::Ready(planned)) => return planned.warnings,
+            Ok(Plan::Ready(planned)) => return Ok(planned),
             Ok(Plan::NeedImages(wanted)) => wanted,
-            Err(problems) => return problems,
+            Err(problems) => return Err(problems),
         };
         for request in wanted {
             if request.name.contains("missing") {
-                return vec![request.failed(&Error::user("no such image"))];
+                return Err(vec![request.failed(&Error::user("no such image"))]);
             }
             let config = config(&request.name);
             let image = ResolvedImage {
