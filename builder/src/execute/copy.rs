@@ -154,8 +154,8 @@ impl<'a> Copy<'a> {
         self.dress.made_directory()
     }
 
-    fn warn(&mut self, code: &'static str, message: String, span: Span) {
-        self.warnings.push(Diagnostic::warning(code, message, span));
+    fn warn(&mut self, code: &'static str, message: String, help: &str, span: Span) {
+        self.warnings.push(Diagnostic::warning(code, message, span).with_help(help));
     }
 
     fn copy_text(&mut self, name: &str, bytes: &Arc<[u8]>) -> Result<(), Fault> {

@@ -98,7 +98,8 @@ impl Copy<'_> {
     pub(super) fn unpack(&mut self, opened: &Opened, span: Span) -> Result<(), Fault> {
         if self.dress.changes_modes() {
             let message = format!("--chmod does not change the modes of what {} holds", opened.name);
-            self.warn(codes::MODE_IGNORED, message, span);
+            let help = "set the modes when the archive is made, or by chmod in a RUN";
+            self.warn(codes::MODE_IGNORED, message, help, span);
         }
         let top = self.dest.follow(&self.target, LastLink::Follow)?.path;
         let made = MadeDirectory { mode: 0o755, owner: self.made().owner };

@@ -19,6 +19,11 @@ pub(super) enum Time {
     Made,
 }
 
+fn no_match(message: String, span: Span) -> Diagnostic {
+    let help = "check the spelling, and the ignore file; with a wildcard a source may be missing";
+    Diagnostic::lint(Rule::CopyNoMatch, message, span).with_help(help)
+}
+
 impl Copy<'_> {
     /// Copies what a path names, wildcards and all.
     pub(super) fn copy_path(&mut self, text: &str, span: Span) -> Result<(), Fault> {
@@ -27,7 +32,7 @@ impl Copy<'_> {
         let selection = select::select(input.from, text, &path, input.op.keyword)?;
         if selection.has_wildcard && selection.matches.is_empty() {
             let message = format!("nothing in the {} matches {text:?}: nothing is copied", input.from.name());
-            self.warnings.push(Diagnostic::lint(Rule::CopyNoMatch, message, span));
+            self.warnings.push(no_match(message, span));
         }
         for found in selection.matches {
             input.cancel.check()?;
@@ -61,7 +66,7 @@ impl Copy<'_> {
         }
         if matched == 0 {
             let message = format!("nothing in the {} matches {text:?}: nothing is copied", input.from.name());
-            self.warnings.push(Diagnostic::lint(Rule::CopyNoMatch, message, span));
+            self.warnings.push(no_match(message, span));
         }
         Ok(())
     }
@@ -103,12 +108,9 @@ impl Copy<'_> {
         }
         self.files_to_target += 1;
         if self.files_to_target == 2 {
-            let message = format!(
-                "{} writes several files to {:?}, each over the one before: the destination of several sources should \
-                 end with /",
-                self.input.op.keyword, self.input.op.dest
-            );
-            self.warn(codes::SLASH, message, self.input.op.dest_span);
+            let (keyword, dest) = (self.input.op.keyword, &self.input.op.dest);
+            let message = format!("{keyword} writes several files to {dest:?}, each over the one before");
+            self.warn(codes::SLASH, message, &format!("write {dest}/ for a directory"), self.input.op.dest_span);
         }
         entry.path = top;
         self.write_file(entry, None, time)
@@ -166,7 +168,8 @@ impl Copy<'_> {
         let Some(gone) = entry.path.file_name().and_then(|name| name.strip_prefix(b".wh.")) else { return Ok(false) };
         let message =
             format!("{} cannot be in an image: a name that begins with .wh. deletes", self.shown(&entry.path));
-        self.warn(codes::WHITEOUT, message, self.input.op.dest_span);
+        let help = "rename the file, or leave it out with --exclude";
+        self.warn(codes::WHITEOUT, message, help, self.input.op.dest_span);
         let above = entry.path.parent().unwrap_or_default();
         if gone == b".wh..opq" {
             self.dest.hide_below(&above);

@@ -156,7 +156,7 @@ pub(super) fn check_name(name: &[u8]) -> Result<(), Fault> {
         && stem.len() == 4
         && stem.ends_with(|digit: char| digit.is_ascii_digit() && digit != '0');
     if is_port || DEVICES.contains(&stem.as_str()) {
-        return refuse("it is the name of a device");
+        return refuse("Windows takes it for the name of a device");
     }
     Ok(())
 }

@@ -74,7 +74,13 @@ async fn seed(work: &StepWork<'_>, mount: &RunMount, from: &CopyFrom, source: Op
         ImagePath::clean(source).map_err(|error| fault(format!("source {source:?}: {error}"), "name another path"))?;
     let path = rootfs.resolve(&wanted)?;
     if !path.is_root() && rootfs.lookup(&path).is_none() {
-        return Err(fault(format!("{wanted}: not found in what the mount reads from"), "check `from` and `source`"));
+        let place = match from {
+            CopyFrom::Stage(id) => work.graph.stages.get(id.0).map(|stage| format!("stage {}", stage.display)),
+            _ => None,
+        };
+        let place = place.unwrap_or_else(|| "the image that from= names".to_owned());
+        let help = "source= is a path there; is it made by an earlier step, and spelt like that?";
+        return Err(fault(format!("{wanted}, the source of the mount, does not exist in {place}"), help));
     }
     let identity = content_id(&layers, &rootfs, &path)?;
     let is_directory = is_directory(&rootfs, &path);
