@@ -398,9 +398,13 @@ impl Phases<'_> {
         for layer in &result.layers {
             diff_ids.push(background.diff_id(layer).await?);
         }
+        let mut config = target.config.clone();
+        for (name, id) in &target.outputs {
+            config.set_env(name, result.output(*id)?);
+        }
         let unfinished = Unfinished {
             platform: graph.platform.clone(),
-            config: target.config.clone(),
+            config,
             inherited_history: target.inherited_history,
             made: result.made.clone(),
             layers: result.layers.clone(),

@@ -113,6 +113,8 @@ pub struct Stage {
     pub base: Word,
     /// The value of `--platform`, not expanded.
     pub platform: Option<Word>,
+    /// The stages that `--after` names, not expanded, each with where its flag is written.
+    pub after: Vec<Spanned<Word>>,
     /// The items of `--reset`, in order.
     pub reset: Vec<Spanned<Reset>>,
     /// Where `--reset` is written.

@@ -167,6 +167,8 @@ codes! {
         "strake dockerfile lower writes a Dockerfile for any builder. It cannot say what this addition says: FROM --reset of anything but cmd, workdir, and entrypoint together with cmd; RUN --env.";
     LIMIT_LEFT_OUT "W0709" "limit that is left out"
         "strake dockerfile lower leaves out RUN --timeout, --retry and --memory: other builders do not know them, and they do not change what a step makes.";
+    ORDER_LEFT_OUT "W0710" "order of stages that is left out"
+        "strake dockerfile lower leaves out FROM --after: most other builders do not know it, and it does not change what a stage makes.";
     EXPANSION "E0401" "word that cannot be expanded"
         "Quotes, escapes or variables of the word are not in order.";
     EXPANSION_REQUIRED "E0402" "required variable"

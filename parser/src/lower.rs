@@ -64,7 +64,15 @@ impl Lowering<'_> {
             self.lowered.text.push(b'\n');
         }
         self.docs(&stage.docs);
-        self.text(stage.from_span, stage.reset_flag);
+        for after in &stage.after {
+            let text = self.tree.source.slice(after.span);
+            let message = format!("{text} is left out: only few builders know it");
+            let made = Diagnostic::warning(codes::ORDER_LEFT_OUT, message, after.span);
+            self.lowered.diagnostics.push(made.with_help("what the stage makes is the same without it"));
+        }
+        let mut flags: Vec<Span> = stage.after.iter().map(|after| after.span).chain(stage.reset_flag).collect();
+        flags.sort_unstable();
+        self.text(stage.from_span, flags);
         let has = |part| stage.reset.iter().any(|item| item.value.part == part);
         let clears_both = has(ResetPart::Cmd) && has(ResetPart::Entrypoint);
         for item in &stage.reset {

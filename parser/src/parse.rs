@@ -285,6 +285,7 @@ impl<'a> Parser<'a> {
                 keyword,
                 base: from.base,
                 platform: from.platform,
+                after: from.after,
                 reset: from.reset,
                 reset_flag: from.reset_flag,
                 as_keyword: from.as_keyword,

@@ -43,7 +43,7 @@ impl Case {
             self.files.get(path).map(|text| text.clone().into_bytes()).ok_or_else(|| "no such file".to_owned())
         };
         let how = Compose { path: &self.path, build_args: &self.args, platform_args: &platform, load: &mut load };
-        compose(&read(&with("include,if", text)), &ParseOptions::default(), how)
+        compose(&read(&with("include,if,env-from", text)), &ParseOptions::default(), how)
     }
 
     /// The lines that are left, stages apart; problems where there are any.
@@ -376,7 +376,7 @@ fn includes_have_bounds() {
 fn plain_files_come_back_as_they_are() {
     let parsed = read(&with("if,include", "FROM a\nRUN x\n"));
     let composed = Case::default().compose("FROM a\nRUN x\n");
-    assert_eq!(composed.dockerfile.stages, read(&with("include,if", "FROM a\nRUN x\n")).dockerfile.stages);
+    assert_eq!(composed.dockerfile.stages, read(&with("include,if,env-from", "FROM a\nRUN x\n")).dockerfile.stages);
     assert_eq!(parsed.dockerfile.stages.len(), 1);
     assert_eq!(
         problems(&Case::default().compose("IF a == b\nFROM a\nENDIF\n")),
@@ -391,6 +391,14 @@ fn lowered(parsed: &Parsed) -> String {
         writeln!(out, "{} {}", found.code, found.message).expect("a String takes all");
     }
     out
+}
+
+#[test]
+fn conditions_cannot_use_the_output_of_a_step() {
+    let text = "FROM a AS a\nRUN --env=V x\nFROM a\nARG V\nIF $V\nENDIF\n";
+    let found = messages(&Case::default().compose(text));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("a condition cannot use V, which RUN --env sets"), "{found:?}");
 }
 
 #[test]
@@ -423,7 +431,7 @@ fn lowered_file_keeps_directives_and_leaves_limits_out() {
     let text = "# syntax=docker/dockerfile:1\n# escape=`\n# strake: features=run-limits,reset,env-from\n# escape me\n\
                 FROM --platform=linux/amd64 --reset=cmd,entrypoint,workdir a\n\
                 RUN --timeout=1s --network=none --retry=2 `\n  --memory=1g x\nRUN --env=V y\n\
-                FROM --reset=env=A,entrypoint b\n";
+                FROM --after=0 --reset=env=A,entrypoint --after=0 b\n";
     let parsed = read(text);
     assert_eq!(messages(&parsed), [""; 0]);
     insta::assert_snapshot!(lowered(&parsed), @r"
@@ -444,6 +452,8 @@ fn lowered_file_keeps_directives_and_leaves_limits_out() {
     W0709 --retry=2 is left out: no other builder limits a step
     W0709 --memory=1g is left out: no other builder limits a step
     E0708 RUN --env=V has no equal in a plain Dockerfile
+    W0710 --after=0 is left out: only few builders know it
+    W0710 --after=0 is left out: only few builders know it
     E0708 --reset=env has no equal in a plain Dockerfile
     E0708 --reset=entrypoint has no equal in a plain Dockerfile
     ");

@@ -216,3 +216,106 @@ fn the_graph_is_that_of_the_file_as_it_is_built() {
     assert_eq!(json["stages"][1]["line"], 6);
     assert_eq!(json["stages"][1]["file"], serde_json::Value::Null);
 }
+
+#[test]
+fn output_of_a_step_is_a_variable_from_there_on() {
+    if !needs_root("a step") {
+        return;
+    }
+    let host = Host::with_base();
+    let text = with(
+        "env-from,run-limits",
+        "FROM base AS a\nRUN --env=V --retry=1 --timeout=1m --mount=type=cache,target=/c \\\n\
+           echo noise >&2; echo half; test -e /c/x || { touch /c/x; exit 1; }; printf 'two words\\n\\n' ; touch /made\n\
+         RUN --env=W [\"/bin/sh\", \"-c\", \"printf %s \\\"$V\\\"\"]\n\
+         FROM a AS b\nENV W=over\nRUN printf '%s|%s' \"$V\" \"$W\" >/seen\n\
+         FROM base AS c\nCOPY --from=b /seen /\nRUN test -z \"$V\"\n",
+    );
+    // The first attempt, which failed, counts for nothing.
+    let (outcome, image) = host.dockerfile("ctx", &text).args("--target b").image();
+    assert_eq!(image.file("seen"), "half\ntwo words|over");
+    let env = image.config["config"]["Env"].as_array().expect("there is one").clone();
+    assert!(env.contains(&"V=half\ntwo words".into()) && env.contains(&"W=over".into()), "{env:?}");
+    assert!(outcome.log().contains("two words") && outcome.log().contains("noise"), "{}", outcome.log());
+    // Another process finds the value with the step's result.
+    let (outcome, again) = host.build("ctx").args("--target b").image();
+    assert_eq!(outcome.step("RUN printf"), "cached");
+    assert_eq!(again.config, image.config);
+    let (_, image) = host.build("ctx").args("--target a").image();
+    assert!(image.config["config"]["Env"].as_array().expect("there is one").contains(&"W=half\ntwo words".into()));
+    let (_, image) = host.build("ctx").args("--target c").image();
+    assert!(!image.config["config"]["Env"].to_string().contains("two words"));
+}
+
+#[test]
+fn output_counts_in_later_keys_by_its_value() {
+    if !needs_root("a step") {
+        return;
+    }
+    let host = Host::with_base();
+    host.write("ctx/v", "1\n");
+    let text = with(
+        "env-from",
+        "FROM base AS a\nRUN --env=V --mount=type=bind,target=/ctx head -n1 /ctx/v\nFROM a\nRUN echo $V >/seen\n",
+    );
+    let (_, image) = host.dockerfile("ctx", &text).image();
+    assert_eq!(image.file("seen"), "1\n");
+    // The step runs anew and writes the same.
+    host.write("ctx/v", "1\nmore\n");
+    let (outcome, _) = host.build("ctx").image();
+    assert_eq!((outcome.step("RUN --env=V"), outcome.step("RUN echo")), ("done".into(), "cached".into()));
+    let (outcome, _) = host.build("ctx").args("--no-cache-filter a").image();
+    assert_eq!((outcome.step("RUN --env=V"), outcome.step("RUN echo")), ("done".into(), "cached".into()));
+    host.write("ctx/v", "2\n");
+    let (outcome, image) = host.build("ctx").image();
+    assert_eq!(outcome.step("RUN echo"), "done");
+    assert_eq!(image.file("seen"), "2\n");
+    // The same command without the flag has another record: its own has no value to give.
+    let text = "FROM base\nRUN --mount=type=bind,target=/ctx head -n1 /ctx/v\n";
+    host.dockerfile("ctx", text).image();
+    let (_, image) = host.dockerfile("ctx", &with("env-from", &text.replace("RUN", "RUN --env=V"))).image();
+    assert!(image.config["config"]["Env"].to_string().contains("V=2"));
+}
+
+#[test]
+fn output_that_no_variable_holds_is_an_error() {
+    if !needs_root("a step") {
+        return;
+    }
+    let host = Host::with_base();
+    host.write("token", "hunter2hunter2");
+    for (script, wanted) in [
+        ("printf 'a\\0b'", "a NUL byte"),
+        ("printf 'ab\\377'", "not UTF-8, from byte 2 on"),
+        ("head -c 65537 /dev/zero | tr '\\0' a", "wrote 65537 bytes to standard output"),
+        ("cat /run/secrets/token", "a secret of the build"),
+    ] {
+        let run = format!("FROM base\nRUN --mount=type=secret,id=token --env=V {script}\n");
+        let build = host.dockerfile("ctx", &with("env-from", &run)).args("--secret id=token,src=token");
+        build.run().fails().says(&["E1206", "RUN --env=V: the command wrote", wanted, "Dockerfile:3"]);
+    }
+    let text = with(
+        "env-from",
+        "FROM base\nRUN --env=V <<EOF\nhead -c 65536 /dev/zero | tr '\\0' a\nEOF\nRUN test ${#V} = 65536\n",
+    );
+    host.dockerfile("ctx", &text).image();
+}
+
+#[test]
+fn stage_begins_when_the_one_it_comes_after_is_complete() {
+    if !needs_root("a step") {
+        return;
+    }
+    let host = Host::with_base();
+    // The cache mount shows the order.
+    let mount = "--mount=type=cache,id=order,target=/c";
+    let text = format!(
+        "FROM base AS slow\nRUN {mount} sleep 1; echo slow >>/c/order\n\
+         FROM --after=slow base\nRUN {mount} echo fast >>/c/order; cp /c/order /order\n"
+    );
+    let (_, image) = host.dockerfile("ctx", &text).image();
+    assert_eq!(image.file("order"), "slow\nfast\n");
+    // It is in no key.
+    let (outcome, _) = host.dockerfile("ctx", &text.replace("--after=slow ", "")).image();
+    assert_eq!(outcome.step("cp /c/order"), "cached");
+}

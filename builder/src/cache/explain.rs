@@ -50,7 +50,7 @@ mod tests {
     }
 
     fn record(list: &[(&str, &str)]) -> Record {
-        Record { version: 1, layer: LayerId([0; 32]), created: 0, took_ms: 0, parts: parts(list) }
+        Record { version: 1, layer: LayerId([0; 32]), created: 0, took_ms: 0, output: None, parts: parts(list) }
     }
 
     #[test]

@@ -10,4 +10,4 @@ mod record;
 
 use explain::explain_miss;
 pub(crate) use key::{KeyBuilder, StepKey};
-pub(crate) use record::{Record, Results};
+pub(crate) use record::{Kept, Record, Results};

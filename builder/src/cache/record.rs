@@ -28,8 +28,24 @@ pub(crate) struct Record {
     pub(crate) created: i64,
     /// How long the step worked, in milliseconds.
     pub(crate) took_ms: u64,
+    /// What a step with `RUN --env` wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) output: Option<String>,
     /// The components of the key.
     pub(crate) parts: Vec<(String, String)>,
+}
+
+/// A result to keep.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept<'a> {
+    /// The layer that the step made.
+    pub(crate) layer: LayerId,
+    /// When, in seconds since 1970.
+    pub(crate) created: i64,
+    /// How long it took.
+    pub(crate) took: Duration,
+    /// What a step with `RUN --env` wrote.
+    pub(crate) output: Option<&'a str>,
 }
 
 /// Looks up and keeps step results in the store.
@@ -56,12 +72,13 @@ impl Results {
     }
 
     /// Keeps a result. `group` names the step in its Dockerfile, for explaining later misses.
-    pub(crate) fn keep(&self, key: &StepKey, group: &str, layer: LayerId, created: i64, took: Duration) -> Result<()> {
+    pub(crate) fn keep(&self, key: &StepKey, group: &str, kept: &Kept<'_>) -> Result<()> {
         let record = Record {
             version: VERSION,
-            layer,
-            created,
-            took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            layer: kept.layer,
+            created: kept.created,
+            took_ms: u64::try_from(kept.took.as_millis()).unwrap_or(u64::MAX),
+            output: kept.output.map(str::to_owned),
             parts: key.parts.clone(),
         };
         let bytes = serde_json::to_vec(&record).map_err(|error| crate::Error::internal(error.to_string()))?;
@@ -70,7 +87,7 @@ impl Results {
             key: key.hash,
             group: group.to_owned(),
             bytes,
-            cost: took,
+            cost: kept.took,
         })?;
         Ok(())
     }

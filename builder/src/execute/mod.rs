@@ -18,7 +18,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::events::{Outcome, StepId};
-use crate::plan::graph::{Base, BuildGraph, CopyFrom, Op, PlannedStage, StageId, Step};
+use crate::plan::graph::{Base, BuildGraph, CopyFrom, Op, OutputId, PlannedStage, StageId, Step};
 use crate::{Error, Result};
 
 pub(crate) use mask::Masks;
@@ -36,6 +36,15 @@ pub(crate) struct StageResult {
     pub(crate) layers: Vec<Arc<Layer>>,
     /// When the layers of this build were made, by their position in the history.
     pub(crate) made: BTreeMap<usize, Timestamp>,
+    /// What steps wrote for variables (`RUN --env`), those of the base included.
+    pub(crate) outputs: BTreeMap<OutputId, Arc<str>>,
+}
+
+impl StageResult {
+    /// The value of a variable that a step wrote.
+    pub(crate) fn output(&self, id: OutputId) -> Result<&Arc<str>> {
+        self.outputs.get(&id).ok_or_else(|| Error::internal("a variable is read that no step has written"))
+    }
 }
 
 /// A layer that a step made, and how.
@@ -44,6 +53,8 @@ pub(crate) struct Made {
     pub(crate) at: Timestamp,
     pub(crate) is_cached: bool,
     pub(crate) miss: Option<String>,
+    /// What a step with `RUN --env` wrote.
+    pub(crate) output: Option<Arc<str>>,
 }
 
 type Results = Vec<watch::Receiver<Option<Arc<StageResult>>>>;
@@ -147,6 +158,9 @@ struct StageWork {
 impl StageWork {
     async fn run(self) -> Result<StageResult> {
         let stage = &self.graph.stages[self.id.0];
+        for other in &stage.after {
+            self.stage(*other).await?;
+        }
         let mut result = match stage.base {
             Base::Scratch => StageResult::default(),
             Base::Image(image) => {
@@ -164,6 +178,11 @@ impl StageWork {
             let made = self.step(stage, step, id, &result).await?;
             if let Some(on_layer) = &self.on_layer {
                 on_layer(Arc::clone(&made.layer));
+            }
+            if let (Op::Run(op), Some(value)) = (&step.op, made.output)
+                && let Some(output) = &op.makes
+            {
+                result.outputs.insert(output.id, value);
             }
             result.made.insert(step.history, made.at);
             result.layers.push(made.layer);

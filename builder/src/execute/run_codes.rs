@@ -23,4 +23,7 @@ codes! {
     USER "E1204" "user that is not known" "USER names a user or group that /etc/passwd or /etc/group of the stage does \
         not have. Make it in an earlier RUN, or use a number.";
     MOUNT "E1205" "mount that cannot be made" "What the mount names is not there, or its target cannot be made.";
+    OUTPUT "E1206" "output that no variable can hold" "RUN --env keeps what the command writes to standard output: UTF-8 \
+        without NUL bytes, at most 64 KiB, and no secret of the build, since it stands in the image's config. Standard \
+        error does not count.";
 }

@@ -31,6 +31,10 @@ pub(super) fn run_key(work: &StepWork<'_>, op: &RunOp, binds: &[Option<LayerId>]
     key.add("network", format!("{:?}", op.network));
     key.add("security", format!("{:?}", op.security));
     key.add("host name", &op.hostname);
+    if op.makes.is_some() {
+        // A record without it serves no such step; its name is not of the step's making.
+        key.add("standard output", "kept");
+    }
     add_request(&mut key, &work.session.request);
     for (at, mount) in op.mounts.iter().enumerate() {
         let content = binds.get(at).copied().flatten();

@@ -61,8 +61,12 @@ codes! {
         'windows(10.0.20348.2849)/amd64'.";
     NOT_COMPOSED "E1029" "addition that was not worked out" "INCLUDE and IF are worked out before a build is planned. \
         This is a bug of the program that strake is used by: it must call compose first.";
-    OUTPUT_VARIABLE "E1030" "variable from the output of a step" "RUN --env is read but strake cannot carry it out yet. \
-        Let the command write the value into a file of the image.";
+    OUTPUT_VARIABLE "E1030" "variable from the output of a step" "The value of a variable that RUN --env sets is known \
+        only when the step has run, and the build is planned before. Commands of RUN see the variable, and it stands in \
+        the image's config; words of the Dockerfile cannot use it, and no ARG of the stage can have its name. A later ENV \
+        of the name sets it anew.";
+    AFTER "E1032" "stage to come after that is not there" "FROM --after=STAGE names a stage of the same file, by its name \
+        or its number, that must be complete before this one begins. It stands above.";
     NOTHING_TO_RESET "W1031" "reset of what is not there" "FROM --reset names a key that the base does not set, so that \
         it takes back nothing. It may be misspelt, or the base image has changed.";
 }

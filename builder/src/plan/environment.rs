@@ -1,26 +1,68 @@
 //! Variables in order of appearance, with the letter-case rule of the target.
 
+use strake_parser::Span;
+
+use super::graph::OutputId;
+
+/// A variable whose value a step writes (`RUN --env`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Output {
+    /// Its name, as it stands in the environment.
+    pub(super) name: String,
+    /// Its value.
+    pub(super) id: OutputId,
+    /// Where the flag names it.
+    pub(super) span: Span,
+}
+
 /// The variables that instructions see: of the base image, then ENV and ARG in order of appearance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Environment {
     pairs: Vec<(String, String)>,
+    /// Those of `pairs` whose values steps write, and where that is asked for; their texts are empty.
+    outputs: Vec<Output>,
     folds_case: bool,
 }
 
 impl Environment {
     /// Makes an empty one; names on Windows targets compare in any letter case (windows.md §4.3).
     pub(super) fn new(folds_case: bool) -> Self {
-        Self { pairs: Vec::new(), folds_case }
+        Self { pairs: Vec::new(), outputs: Vec::new(), folds_case }
     }
 
-    /// Gives a value.
+    /// Gives a value, where it is set and known before the build.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.position(name).map(|at| self.pairs[at].1.as_str())
+        let at = self.position(name)?;
+        self.output(name).is_none().then(|| self.pairs[at].1.as_str())
+    }
+
+    /// Tells whether a variable is set, whatever to.
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.position(name).is_some()
+    }
+
+    /// Gives what a step writes for a variable.
+    pub(super) fn output(&self, name: &str) -> Option<&Output> {
+        self.outputs.iter().find(|output| self.is_same(&output.name, name))
+    }
+
+    /// Gives the variables whose values steps write.
+    pub(super) fn outputs(&self) -> Vec<(String, OutputId)> {
+        self.outputs.iter().map(|output| (output.name.clone(), output.id)).collect()
+    }
+
+    /// Sets a variable to what a step will write.
+    pub(super) fn set_output(&mut self, name: &str, id: OutputId, span: Span) {
+        self.set(name, "");
+        if let Some((name, _)) = self.pairs.last() {
+            self.outputs.push(Output { name: name.clone(), id, span });
+        }
     }
 
     /// Sets a value. A name that is set again moves to the end, as in the reference's environment of a process; on
     /// Windows its first spelling is kept.
     pub(super) fn set(&mut self, name: &str, value: impl Into<String>) {
+        self.forget_output(name);
         let name = match self.position(name) {
             Some(at) => self.pairs.remove(at).0,
             None => name.to_owned(),
@@ -30,6 +72,7 @@ impl Environment {
 
     /// Takes a variable away.
     pub(super) fn unset(&mut self, name: &str) {
+        self.forget_output(name);
         if let Some(at) = self.position(name) {
             self.pairs.remove(at);
         }
@@ -45,11 +88,22 @@ impl Environment {
         self.pairs.iter().map(|(name, _)| name.as_str())
     }
 
-    fn position(&self, name: &str) -> Option<usize> {
-        self.pairs.iter().position(|(have, _)| {
-            if self.folds_case { have.to_lowercase() == name.to_lowercase() } else { have == name }
-        })
+    fn forget_output(&mut self, name: &str) {
+        let folds_case = self.folds_case;
+        self.outputs.retain(|output| !is_same(folds_case, &output.name, name));
     }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        self.pairs.iter().position(|(have, _)| self.is_same(have, name))
+    }
+
+    fn is_same(&self, have: &str, name: &str) -> bool {
+        is_same(self.folds_case, have, name)
+    }
+}
+
+fn is_same(folds_case: bool, have: &str, name: &str) -> bool {
+    if folds_case { have.to_lowercase() == name.to_lowercase() } else { have == name }
 }
 
 #[cfg(test)]
@@ -64,6 +118,20 @@ mod tests {
         env.set("A", "3");
         assert_eq!(env.pairs(), [("B".to_owned(), "2".to_owned()), ("A".to_owned(), "3".to_owned())]);
         assert_eq!(env.get("a"), None);
+    }
+
+    #[test]
+    fn what_a_step_writes_is_set_but_not_known() {
+        let mut env = Environment::new(true);
+        env.set("Version", "1");
+        env.set_output("VERSION", OutputId(3), Span::default());
+        assert_eq!((env.get("version"), env.contains("version")), (None, true));
+        assert_eq!(env.outputs(), [("Version".to_owned(), OutputId(3))]);
+        env.set("version", "2");
+        assert_eq!((env.get("version"), env.outputs().len()), (Some("2"), 0));
+        env.set_output("V", OutputId(0), Span::default());
+        env.unset("v");
+        assert_eq!((env.contains("V"), env.outputs().len()), (false, 0));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Works out stages in file order (dockerfile.md §29, step 8).
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -108,6 +109,8 @@ pub(super) struct Sources<'a> {
     table: &'a Table<'a>,
     known: &'a KnownImages,
     images: Vec<PlannedImage>,
+    /// How many values steps write.
+    pub(super) outputs: usize,
     image_ids: HashMap<ImageKey, ImageId>,
     stage_ids: Vec<Option<StageId>>,
 }
@@ -115,8 +118,14 @@ pub(super) struct Sources<'a> {
 impl<'a> Builder<'a> {
     fn new(table: &'a Table<'a>, reach: &'a Reach, known: &'a KnownImages) -> Self {
         let count = table.entries.len();
-        let sources =
-            Sources { table, known, images: Vec::new(), image_ids: HashMap::new(), stage_ids: vec![None; count] };
+        let sources = Sources {
+            table,
+            known,
+            images: Vec::new(),
+            outputs: 0,
+            image_ids: HashMap::new(),
+            stage_ids: vec![None; count],
+        };
         Self { table, reach, known, stages: Vec::new(), states: vec![None; count], sources }
     }
 
@@ -152,12 +161,13 @@ impl<'a> Builder<'a> {
             taken: StageArguments::default(),
             has_cmd: false,
             place: Place { span: entry.stage.from_span, lines: entry.stage.lines, trigger: None, trigger_span: None },
+            unknown: Vec::new(),
             escape: self.table.dockerfile.directives.escape(),
         };
         for trigger in &self.reach.triggers[index] {
             evaluator.place.trigger = Some(trigger.text.clone());
             evaluator.place.trigger_span = trigger.span;
-            evaluator.instruction(&trigger.instruction);
+            evaluator.carry_out(&trigger.instruction);
         }
         evaluator.place.trigger = None;
         let instructions = if entry.replaced.is_some() { &[][..] } else { &entry.stage.instructions };
@@ -165,7 +175,7 @@ impl<'a> Builder<'a> {
             let (span, lines) = (instruction.span, instruction.lines);
             evaluator.place = Place { span, lines, trigger: None, trigger_span: None };
             evaluator.lints.enter(instruction.check_overrides.as_deref());
-            evaluator.instruction(instruction);
+            evaluator.carry_out(instruction);
         }
         let Evaluator { state, steps, mut taken, .. } = evaluator;
         if entry.replaced.is_none() {
@@ -173,14 +183,18 @@ impl<'a> Builder<'a> {
         }
         lints.enter(None);
         let id = StageId(self.stages.len());
+        let stage_ids = &self.sources.stage_ids;
+        let after = self.table.after(index).into_iter().filter_map(|found| stage_ids[found.ok()?.0]).collect();
         self.stages.push(PlannedStage {
             name: entry.key.clone(),
             display: entry.display(),
             platform: state.platform.clone(),
             base,
+            after,
             steps,
             arguments: taken,
             config: state.config.clone(),
+            outputs: state.env.outputs(),
             inherited_history,
             lines: entry.stage.lines,
             span: entry.stage.from_span,
@@ -313,11 +327,13 @@ pub(super) struct Evaluator<'e, 'a> {
     /// Whether this stage has seen a CMD.
     pub(super) has_cmd: bool,
     pub(super) place: Place,
+    /// The variables that the instruction's words ask for though only a step will write their values.
+    pub(super) unknown: Vec<String>,
     pub(super) escape: Escape,
 }
 
 impl Evaluator<'_, '_> {
-    fn instruction(&mut self, instruction: &Instruction) {
+    pub(super) fn instruction(&mut self, instruction: &Instruction) {
         // An error is reported where it is found; the instruction then has no effect.
         let _: Option<()> = match &instruction.kind {
             InstructionKind::Arg(items) => self.arg(instruction, items),
@@ -422,9 +438,18 @@ impl Evaluator<'_, '_> {
     /// Calls `use_it` with an expander over the environment as it is before the instruction.
     pub(super) fn expanding<T>(&mut self, use_it: impl FnOnce(&mut Self, &Expander<'_>) -> T) -> T {
         let env = Arc::clone(&self.state.env);
-        let lookup = |name: &str| env.get(name).map(str::to_owned);
+        let unknown = RefCell::new(Vec::new());
+        let lookup = |name: &str| {
+            if env.output(name).is_some() {
+                unknown.borrow_mut().push(name.to_owned());
+                return Some(String::new());
+            }
+            env.get(name).map(str::to_owned)
+        };
         let expander = Expander::new(self.escape, &lookup);
-        use_it(self, &expander)
+        let done = use_it(self, &expander);
+        self.unknown.append(&mut unknown.borrow_mut());
+        done
     }
 
     /// Expands a word; an error is reported.

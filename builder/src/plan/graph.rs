@@ -18,6 +18,10 @@ pub struct StageId(pub usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct ImageId(pub usize);
 
+/// A value that a step writes (`RUN --env`), by its number in the build: it is not known before the step has run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct OutputId(pub usize);
+
 /// A planned build for one target platform: stages in topological order, each one after all it depends on.
 #[derive(Clone, Debug)]
 pub struct BuildGraph {
@@ -49,6 +53,8 @@ pub struct PlannedStage {
     pub platform: Platform,
     /// What it starts from.
     pub base: Base,
+    /// The stages that must be complete before its first step begins (`FROM --after`); nothing of them is read.
+    pub after: Vec<StageId>,
     /// The steps that make layers, in order.
     pub steps: Vec<Step>,
     /// The arguments that it takes.
@@ -56,6 +62,8 @@ pub struct PlannedStage {
     /// The image config at the end of the stage, of which diff IDs and times of history entries made here are filled
     /// in by the export: history entries that this stage adds have no `created` yet.
     pub config: ImageConfig,
+    /// The variables of the config whose values steps write; they are empty in [`Self::config`].
+    pub outputs: Vec<(String, OutputId)>,
     /// The number of leading history entries that were inherited (from the base image or base stage).
     pub inherited_history: usize,
     /// The line of its FROM.
@@ -116,6 +124,10 @@ pub struct RunOp {
     pub script: Option<(String, Vec<u8>)>,
     /// ENV and ARG in order of appearance, without defaults for PATH and HOME.
     pub env: Vec<(String, String)>,
+    /// The variables of [`Self::env`] whose values earlier steps write; they are empty there.
+    pub outputs: Vec<(String, OutputId)>,
+    /// `--env`: the variable that gets what this step writes to its standard output.
+    pub makes: Option<RunOutput>,
     /// Proxy variables, which are in no key and no history (dockerfile.md §9.6).
     pub proxy_env: Vec<(String, String)>,
     /// The working directory, absolute, in the spelling of the image config.
@@ -138,6 +150,17 @@ pub struct RunOp {
     pub retry: u32,
     /// `--memory` in bytes.
     pub memory: Option<u64>,
+}
+
+/// What `RUN --env` asks for.
+#[derive(Clone, Debug)]
+pub struct RunOutput {
+    /// The value.
+    pub id: OutputId,
+    /// The name of the variable.
+    pub name: String,
+    /// Where the name is written.
+    pub span: Span,
 }
 
 /// A mount of a RUN with its `from` bound.

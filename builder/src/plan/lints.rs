@@ -19,6 +19,14 @@ pub(super) struct Lints {
     warnings: usize,
 }
 
+/// How much was found at some time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    found: usize,
+    errors: usize,
+    warnings: usize,
+}
+
 /// Gives the settings of the build checks, and what is wrong with them; `BUILDKIT_DOCKERFILE_CHECK` wins over the
 /// directive (dockerfile.md §9.7).
 pub(super) fn settings(dockerfile: &Dockerfile, options: &PlanOptions) -> (CheckSettings, Option<String>) {
@@ -94,6 +102,17 @@ impl Lints {
         if *count <= LIMIT {
             self.found.push(diagnostic);
         }
+    }
+
+    /// Marks what was found so far, for [`Self::go_back`].
+    pub(super) fn mark(&self) -> Mark {
+        Mark { found: self.found.len(), errors: self.errors, warnings: self.warnings }
+    }
+
+    /// Takes back everything that was found since a mark.
+    pub(super) fn go_back(&mut self, to: Mark) {
+        self.found.truncate(to.found);
+        (self.errors, self.warnings) = (to.errors, to.warnings);
     }
 
     /// Takes back the warnings of a rule within an instruction: what is known of the base image excuses them.

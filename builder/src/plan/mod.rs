@@ -16,6 +16,7 @@ mod images;
 mod lints;
 mod options;
 mod outline;
+mod outputs;
 mod paths;
 mod ports;
 mod reach;

@@ -35,8 +35,12 @@ pub(super) struct Use {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum UseKind {
     Base,
+    /// `FROM --after`: nothing is read.
+    After,
     Copy,
-    Mount { target: String },
+    Mount {
+        target: String,
+    },
 }
 
 /// What the target needs.
@@ -122,7 +126,7 @@ fn request(
 ) {
     let key = match found.kind {
         UseKind::Base => base_key(table, index, source),
-        UseKind::Copy | UseKind::Mount { .. } => from_key(table, source),
+        UseKind::After | UseKind::Copy | UseKind::Mount { .. } => from_key(table, source),
     };
     if images.contains_key(&key) || missing.iter().any(|request| request.key == key) {
         return;
@@ -199,6 +203,14 @@ pub(super) fn uses_of_stage(table: &Table<'_>, index: usize, lints: &mut Lints) 
         let (name, span) = (entry.base_name.clone(), entry.stage.base.span);
         uses.push(Use { bound: bound.clone(), name, span, kind: UseKind::Base });
     }
+    for after in table.after(index) {
+        match after {
+            Ok((found, name, span)) => {
+                uses.push(Use { bound: Bound::Stage(found), name, span, kind: UseKind::After });
+            }
+            Err(problem) => lints.push(problem),
+        }
+    }
     for instruction in &entry.stage.instructions {
         uses.extend(uses_of(table, index, instruction, None, lints));
     }
@@ -249,6 +261,9 @@ fn forward(table: &Table<'_>, index: usize, found: &Use) -> Diagnostic {
             "cannot mount from stage {:?} to {target:?}, stage needs to be defined before current command",
             found.name
         ),
+        UseKind::After => {
+            format!("cannot come after stage {:?}, it needs to be defined before current stage {current:?}", found.name)
+        }
         UseKind::Copy | UseKind::Base => {
             format!("cannot copy from stage {:?}, it needs to be defined before current stage {current:?}", found.name)
         }
@@ -293,6 +308,7 @@ fn find_cycles(table: &Table<'_>, uses: &[Vec<Use>], lints: &mut Lints) -> BTree
             let message = format!("circular dependency detected on stage: {name}");
             let mut error = Diagnostic::error(codes::CYCLE, message, found.span);
             error = error.with_help(match stages.len() {
+                1 if found.kind == UseKind::After => "a stage cannot wait for itself: name another one",
                 1 => "a stage cannot read its own result: name another stage, or an image",
                 _ => "move what both need into a stage of its own, above them",
             });

@@ -22,17 +22,12 @@ struct Command {
 impl Evaluator<'_, '_> {
     /// RUN.
     pub(super) fn run(&mut self, instruction: &Instruction, run: &Run) -> Option<()> {
-        if let Some(env) = &run.env {
-            let message = format!("RUN --env={} is not built yet", env.value);
-            let help =
-                "let the command write the value into a file, and read that in the steps that need it".to_owned();
-            self.error_with_help(codes::OUTPUT_VARIABLE, message, env.span, help);
-            return None;
-        }
+        self.check_output(run)?;
         let command = self.command(run);
         let mounts = self.mounts(run);
         let is_allowed = self.check_rights(run);
         let (Some(command), Some(mounts), true) = (command, mounts, is_allowed) else { return None };
+        let makes = self.output(run);
         let options = self.table.options;
         let setting = |name: &str| options.build_args.get(name).filter(|value| !value.is_empty()).cloned();
         let env = &self.state.env;
@@ -44,7 +39,9 @@ impl Evaluator<'_, '_> {
             argv: command.argv,
             script: command.script,
             env: env.pairs().to_vec(),
-            proxy_env: proxy_variables(options, |name| env.get(name).is_some()),
+            outputs: env.outputs(),
+            makes: makes.clone(),
+            proxy_env: proxy_variables(options, |name| env.contains(name)),
             cwd: if working_dir.is_empty() { root.to_owned() } else { working_dir.clone() },
             user: self.state.config.config.user.clone(),
             mounts,
@@ -57,6 +54,9 @@ impl Evaluator<'_, '_> {
             memory: run.memory.map(|memory| memory.value),
         };
         self.push_step(Op::Run(Box::new(op)), title, created_by);
+        if let Some(output) = &makes {
+            self.set_output(output);
+        }
         Some(())
     }
 

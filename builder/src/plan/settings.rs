@@ -15,6 +15,11 @@ impl Evaluator<'_, '_> {
         let mut is_good = true;
         for item in items {
             let name = &item.name.value;
+            if self.state.env.output(name).is_some() {
+                self.argument_and_output(name, item.name.span);
+                is_good = false;
+                continue;
+            }
             let table = self.table;
             let given = table.options.build_args.get(name).cloned();
             let is_own = given.is_some() || item.default.is_some() || table.globals.get(name).is_none();

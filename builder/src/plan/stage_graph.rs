@@ -69,6 +69,8 @@ pub struct StageEdge {
 pub enum StageEdgeKind {
     /// FROM.
     From,
+    /// `FROM --after`: an order, nothing is read.
+    After,
     /// `COPY --from`.
     Copy,
     /// `RUN --mount=from=…`.
@@ -121,6 +123,7 @@ pub fn stage_graph(request: &BuildRequest) -> Result<StageGraph> {
     let edge = |found: Use| StageEdge {
         kind: match found.kind {
             UseKind::Base => StageEdgeKind::From,
+            UseKind::After => StageEdgeKind::After,
             UseKind::Copy => StageEdgeKind::Copy,
             UseKind::Mount { .. } => StageEdgeKind::Mount,
         },

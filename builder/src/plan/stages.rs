@@ -263,7 +263,7 @@ impl<'a> Table<'a> {
     /// Binds a name in `--from`: a named context, a number, a stage of any place, `scratch`, an image
     /// (dockerfile.md §10.3). `inner` is the stage it stands in.
     pub(super) fn bind_from(&self, word: &Word, inner: &Stage, span: Span) -> Result<(Bound, String), Diagnostic> {
-        let name = self.static_name(word, inner, span)?;
+        let name = self.static_name("--from", word, inner, span)?;
         let lints = &mut Lints::default();
         if let Some(context) = self.options.context(&name) {
             if let Some(bound) = self.bind_context(context, span, lints) {
@@ -273,14 +273,7 @@ impl<'a> Table<'a> {
             return Err(problem.unwrap_or_else(|| Diagnostic::error(codes::TARGET, format!("no stage {name:?}"), span)));
         }
         if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit()) {
-            let count = self.entries.len();
-            let index = name.parse().ok().filter(|index| *index < count);
-            let Some(index) = index else {
-                let help = format!("stages are numbered from 0, the last one here is {}", count.saturating_sub(1));
-                return Err(
-                    Diagnostic::error(codes::INDEX, format!("invalid stage index {name}"), span).with_help(help)
-                );
-            };
+            let index = self.numbered(&name, span)?;
             return Ok((self.through(index), name));
         }
         let lower = name.to_lowercase();
@@ -299,12 +292,58 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// Binds the `--after` of a stage: to stages, by their position in the file, each with its name and where it is
+    /// written. One that a named context replaces is nothing to wait for.
+    pub(super) fn after(&self, index: usize) -> Vec<Result<(usize, String, Span), Diagnostic>> {
+        let Some(entry) = self.entries.get(index).filter(|entry| entry.replaced.is_none()) else { return Vec::new() };
+        let bound = entry.stage.after.iter().map(|after| {
+            let word = &after.value;
+            let name = self.static_name("--after", word, entry.stage, word.span)?;
+            let found = self.find_stage(index, &name, word.span)?;
+            Ok(match self.through(found) {
+                Bound::Stage(found) => Some((found, name, word.span)),
+                _ => None,
+            })
+        });
+        bound.filter_map(Result::transpose).collect()
+    }
+
+    /// Finds a stage for the stage at `index`: by its number, or by its name, best above it.
+    fn find_stage(&self, index: usize, name: &str, span: Span) -> Result<usize, Diagnostic> {
+        if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit()) {
+            return self.numbered(name, span);
+        }
+        let lower = name.to_lowercase();
+        let is_it = |entry: &StageEntry<'_>| entry.key.as_deref() == Some(&*lower);
+        let above = self.entries.iter().take(index).rposition(is_it);
+        above.or_else(|| self.entries.iter().rposition(is_it)).ok_or_else(|| {
+            let near = suggest(&lower, self.stage_names());
+            let hint = near.map(|near| format!(" (did you mean {near}?)")).unwrap_or_default();
+            let names: Vec<_> = self.stage_names().collect();
+            let help = match names.is_empty() {
+                true => "no stage of this file has a name; give a number, counted from 0".to_owned(),
+                false => format!("--after takes a stage of this file: {}", names.join(", ")),
+            };
+            let message = format!("there is no stage {name:?} to come after{hint}");
+            Diagnostic::error(codes::AFTER, message, span).with_help(help)
+        })
+    }
+
+    /// Finds a stage by its number.
+    fn numbered(&self, number: &str, span: Span) -> Result<usize, Diagnostic> {
+        let count = self.entries.len();
+        number.parse().ok().filter(|index| *index < count).ok_or_else(|| {
+            let help = format!("stages are numbered from 0, the last one here is {}", count.saturating_sub(1));
+            Diagnostic::error(codes::INDEX, format!("invalid stage index {number}"), span).with_help(help)
+        })
+    }
+
     /// Expands a name that must be known before any stage is worked out (D-12).
-    fn static_name(&self, word: &Word, inner: &Stage, span: Span) -> Result<String, Diagnostic> {
+    fn static_name(&self, flag: &str, word: &Word, inner: &Stage, span: Span) -> Result<String, Diagnostic> {
         let mut expanded = self.globals.expand(self.dockerfile, word)?;
         if let Some(name) = expanded.undeclared.first() {
             let message = format!(
-                "variable expansion is not supported for --from with {name}, which no ARG above the first FROM declares"
+                "variable expansion is not supported for {flag} with {name}, which no ARG above the first FROM declares"
             );
             let declares = inner.instructions.iter().any(|instruction| match &instruction.kind {
                 strake_parser::InstructionKind::Arg(items) => items.iter().any(|item| item.name.value == *name),
@@ -320,7 +359,7 @@ impl<'a> Table<'a> {
             return Err(Diagnostic::error(codes::STATIC, message, span).with_help(help));
         }
         if expanded.text.is_empty() {
-            let message = format!("--from ({}) should not be blank", word.raw);
+            let message = format!("{flag} ({}) should not be blank", word.raw);
             let help = "give the ARG above the first FROM a default, or pass it with --build-arg";
             return Err(Diagnostic::error(codes::BASE_BLANK, message, span).with_help(help));
         }

@@ -19,6 +19,8 @@ enum Value {
     Unknowable,
     /// ENV sets it.
     Env,
+    /// `RUN --env` sets it.
+    Output,
 }
 
 type Values = BTreeMap<String, Value>;
@@ -68,7 +70,7 @@ impl<'a> Scope<'a> {
                     let name = &item.name.value;
                     let value = self.declared(name, item.default.as_ref());
                     let values = self.stage.as_mut().unwrap_or(&mut self.globals);
-                    if values.get(name) != Some(&Value::Env) {
+                    if !matches!(values.get(name), Some(Value::Env | Value::Output)) {
                         values.insert(name.clone(), value);
                     }
                 }
@@ -78,6 +80,11 @@ impl<'a> Scope<'a> {
                     if let Some(values) = &mut self.stage {
                         values.insert(name.raw.clone(), Value::Env);
                     }
+                }
+            }
+            InstructionKind::Run(run) => {
+                if let (Some(env), Some(values)) = (&run.env, &mut self.stage) {
+                    values.insert(env.value.clone(), Value::Output);
                 }
             }
             _ => {}
@@ -140,6 +147,10 @@ impl<'a> Scope<'a> {
                 format!("a condition cannot use {name}, which ENV sets"),
                 "conditions are worked out before the build and know arguments only: give the ARG another name"
                     .to_owned(),
+            ),
+            Some(Value::Output) => (
+                format!("a condition cannot use {name}, which RUN --env sets"),
+                "conditions are worked out before the build: decide in the command of a RUN".to_owned(),
             ),
             Some(_) => (
                 format!("a condition cannot use {name}: its default is not known before the build"),

@@ -12,7 +12,7 @@ use crate::planned::{composed, options, planned};
 /// Codes that no text of an example can show, and what does: bytes made here, another message that has
 /// theirs in it, or a test of language.rs.
 const WITHOUT_EXAMPLE: &[&str] =
-    &["E0001", "E0005", "E0006", "E0007", "W0008", "E0209", "E0708", "W0709", "E1029", "W1106"];
+    &["E0001", "E0005", "E0006", "E0007", "W0008", "E0209", "E0708", "W0709", "W0710", "E1029", "W1106"];
 
 /// Codes that only execution finds: `tests/tests/explained.rs` builds their examples.
 const EXECUTED: &[&str] = &["E1023", "W0603", "W0707", "W0708", "E11", "W11", "E12"];
@@ -103,7 +103,7 @@ fn messages_that_no_build_of_an_example_gives_are_as_reviewed() {
     let trigger = "RUN make\nRUN make install";
     show("a trigger", trigger, &strake_parser::parse_onbuild(trigger, strake_parser::Escape::Backslash).diagnostics);
     let additions =
-        "# strake: features=reset,run-limits\nFROM alpine\nRUN --timeout=1s make\nFROM --reset=env alpine\n";
+        "# strake: features=reset,run-limits\nFROM alpine\nRUN --timeout=1s make\nFROM --after=0 --reset=env alpine\n";
     let plain = composed(additions.as_bytes(), &strake::ParseOptions::default(), &options());
     show("lower", additions, &strake_parser::lower(&plain).diagnostics);
     let condition = "# strake: features=if\nFROM scratch\nIF $A\nENDIF\n";

@@ -6,7 +6,7 @@ use strake_layers::{Entry, EntryKind, Layer, LayerId, Rootfs};
 use strake_parser::Diagnostic;
 
 use super::{Copied, CopyError, CopyInput, Fetched, copy_entries};
-use crate::cache::{KeyBuilder, StepKey};
+use crate::cache::{Kept, KeyBuilder, StepKey};
 use crate::execute::{Made, StepWork, codes, foreign};
 use crate::plan::graph::{CopyFrom, CopyOp, Source, SourceKind};
 use crate::source::Tree;
@@ -151,6 +151,7 @@ pub(in crate::execute) fn keep(
     let earlier = if work.step.no_cache { None } else { session.results.find_made(&key)? };
     if let Some(record) = earlier {
         return Ok(Made {
+            output: None,
             layer,
             at: strake_layers::Timestamp::from_seconds(record.created),
             is_cached: true,
@@ -161,8 +162,10 @@ pub(in crate::execute) fn keep(
     let miss = session.results.explain(&key, &group)?;
     // Records keep whole seconds, and a hit must show the time of the miss.
     let at = strake_layers::Timestamp::from_seconds(session.clock.now.seconds);
-    session.results.keep(&key, &group, LayerId(layer.id().0), at.seconds, std::time::Duration::ZERO)?;
-    Ok(Made { layer, at, is_cached: false, miss: Some(miss) })
+    let result =
+        Kept { layer: LayerId(layer.id().0), created: at.seconds, took: std::time::Duration::ZERO, output: None };
+    session.results.keep(&key, &group, &result)?;
+    Ok(Made { layer, at, is_cached: false, miss: Some(miss), output: None })
 }
 
 /// Adds what each file is to the components of a key, so that a later miss can name the one that changed.

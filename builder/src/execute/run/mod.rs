@@ -3,7 +3,9 @@
 mod binds;
 mod output;
 mod process;
+mod value;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,16 +14,17 @@ use strake_snapshotter::{MountTarget, Stack, TargetKind, Tree};
 
 use super::run_key::run_key;
 use super::{Made, Session, StepWork, run_codes};
-use crate::cache::StepKey;
+use crate::cache::{Kept, StepKey};
 use crate::events::Event;
 use crate::export::blocking;
-use crate::plan::graph::{RunMount, RunOp};
+use crate::plan::graph::{RunMount, RunOp, RunOutput};
 use crate::runner::{Exit, Process};
 use crate::{Error, Result};
 
 use binds::Binds;
 use output::Output;
 use process::Prepared;
+use value::Unfit;
 
 /// The time between SIGTERM and SIGKILL when a step is stopped (linux.md §1.8).
 const GRACE: Duration = Duration::from_secs(10);
@@ -29,11 +32,12 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Carries out a RUN, or takes its result from an earlier build.
 pub(super) async fn run(work: &StepWork<'_>, op: &RunOp) -> Result<Made> {
     let session = work.session;
+    let op = &*with_outputs(work, op)?;
     let binds = Binds::find(work, op).await?;
     let key = run_key(work, op, &binds.identities());
     let group = format!("{} {}", work.stage.display, work.step.title);
     if !work.step.no_cache
-        && let Some(made) = find(session, &key)?
+        && let Some(made) = find(session, op, &key)?
     {
         return Ok(made);
     }
@@ -42,25 +46,42 @@ pub(super) async fn run(work: &StepWork<'_>, op: &RunOp) -> Result<Made> {
     let waiting = (Arc::clone(&session.store), key.hash);
     let _lock = blocking(move || Ok(waiting.0.lock_key(&waiting.1)?)).await?;
     if !work.step.no_cache
-        && let Some(made) = find(session, &key)?
+        && let Some(made) = find(session, op, &key)?
     {
         return Ok(made);
     }
     let miss = if session.request.explain_cache { Some(session.results.explain(&key, &group)?) } else { None };
     let began = Instant::now();
-    let layer = attempt(work, op, &binds).await?;
+    let (layer, output) = attempt(work, op, &binds).await?;
     let at = made_at(session, began.elapsed());
     session.store.store_entries(layer.id(), layer.entries().map_or(&[][..], |entries| entries))?;
-    session.results.keep(&key, &group, layer.id(), at.seconds, began.elapsed())?;
-    Ok(Made { layer: Arc::new(layer), at, is_cached: false, miss })
+    let result = Kept { layer: layer.id(), created: at.seconds, took: began.elapsed(), output: output.as_deref() };
+    session.results.keep(&key, &group, &result)?;
+    Ok(Made { layer: Arc::new(layer), at, is_cached: false, miss, output })
+}
+
+/// The step with the values of variables that steps before it wrote; from here on they are like any others.
+fn with_outputs<'a>(work: &StepWork<'_>, op: &'a RunOp) -> Result<Cow<'a, RunOp>> {
+    if op.outputs.is_empty() {
+        return Ok(Cow::Borrowed(op));
+    }
+    let mut whole = op.clone();
+    for (name, id) in &op.outputs {
+        let value = work.below.output(*id)?;
+        if let Some((_, text)) = whole.env.iter_mut().find(|(known, _)| known == name) {
+            *text = value.to_string();
+        }
+    }
+    Ok(Cow::Owned(whole))
 }
 
 /// The result of an earlier build.
-fn find(session: &Session, key: &StepKey) -> Result<Option<Made>> {
-    let Some(record) = session.results.find(key)? else { return Ok(None) };
+fn find(session: &Session, op: &RunOp, key: &StepKey) -> Result<Option<Made>> {
+    let record = session.results.find(key)?.filter(|record| op.makes.is_none() || record.output.is_some());
+    let Some(record) = record else { return Ok(None) };
     let layer = Arc::new(Layer::from_record(record.layer));
     let at = Timestamp::from_seconds(record.created);
-    Ok(Some(Made { layer, at, is_cached: true, miss: None }))
+    Ok(Some(Made { layer, at, is_cached: true, miss: None, output: record.output.map(Into::into) }))
 }
 
 /// When the layer was made, by the build's own clock: the time it began and how long it has been working.
@@ -71,7 +92,7 @@ fn made_at(session: &Session, took: Duration) -> Timestamp {
 
 /// Executes the step, and again while `--retry` allows that; each time on a fresh snapshot. Only a command that failed
 /// or ran out of time is tried again.
-async fn attempt(work: &StepWork<'_>, op: &RunOp, binds: &Binds) -> Result<Layer> {
+async fn attempt(work: &StepWork<'_>, op: &RunOp, binds: &Binds) -> Result<(Layer, Option<Arc<str>>)> {
     for number in 1..=op.retry {
         match execute(work, op, binds.clone()).await {
             Err(Error::Run { how, .. }) => {
@@ -85,26 +106,31 @@ async fn attempt(work: &StepWork<'_>, op: &RunOp, binds: &Binds) -> Result<Layer
     execute(work, op, binds.clone()).await
 }
 
-/// Runs the process and takes what it changed.
-async fn execute(work: &StepWork<'_>, op: &RunOp, binds: Binds) -> Result<Layer> {
+/// Runs the process and takes what it changed, and what it wrote where that is asked for.
+async fn execute(work: &StepWork<'_>, op: &RunOp, binds: Binds) -> Result<(Layer, Option<Arc<str>>)> {
     let session = Arc::clone(work.session);
     let layers = work.below.layers.clone();
     session.resolver.ensure_blobs(&layers).await?;
     let rootfs = Arc::new(session.rootfs(&layers).await?);
     let prepared = Prepared::make(work, op, &rootfs, binds)?;
-    let io = Output::new(work);
+    let io = Output::new(work, op.makes.is_some());
     let command = op.argv.join(" ");
     let timeout = op.timeout;
-    blocking(move || {
+    let ran = blocking(move || {
         let trees = materialise(&session, &layers, &rootfs)?;
         let outcome = run_over(&session, &trees, &rootfs, prepared, &io);
         io.finish();
         match outcome? {
-            Ran::Layer(layer) => Ok(*layer),
             Ran::Failed(exit) => Err(failed(&session, &command, &exit, timeout, io.tail())),
+            other => Ok(other),
         }
     })
-    .await
+    .await?;
+    match (ran, &op.makes) {
+        (Ran::Layer(layer, value), _) => Ok((*layer, value)),
+        (Ran::Unfit(unfit), Some(output)) => Err(unfit_error(work, output, &unfit)),
+        _ => Err(Error::internal("a step has no result")),
+    }
 }
 
 /// Writes out all layers of a view, each once.
@@ -118,8 +144,10 @@ pub(super) fn materialise(session: &Session, layers: &[Arc<Layer>], rootfs: &Roo
 }
 
 enum Ran {
-    Layer(Box<Layer>),
+    Layer(Box<Layer>, Option<Arc<str>>),
     Failed(Exit),
+    /// What it wrote cannot be the value of a variable.
+    Unfit(Unfit),
 }
 
 fn run_over(session: &Session, trees: &[Tree], rootfs: &Arc<Rootfs>, prepared: Prepared, io: &Output) -> Result<Ran> {
@@ -158,10 +186,17 @@ fn run_over(session: &Session, trees: &[Tree], rootfs: &Arc<Rootfs>, prepared: P
         active.discard();
         return Ok(Ran::Failed(exit));
     }
+    let value = match io.value(&session.masks) {
+        Ok(value) => value,
+        Err(unfit) => {
+            active.discard();
+            return Ok(Ran::Unfit(unfit));
+        }
+    };
     let layer = active.commit()?;
     drop(parts.guards);
     debug_assert!(matches!(layer.source(), LayerSource::Upper), "a RUN makes an upper layer");
-    Ok(Ran::Layer(Box::new(layer)))
+    Ok(Ran::Layer(Box::new(layer), value))
 }
 
 /// Where the sandbox itself mounts (linux.md §1.3).
@@ -202,6 +237,16 @@ fn failed(session: &Session, command: &str, exit: &Exit, timeout: Option<Duratio
 /// A user error at a step, with its code.
 fn user_error(work: &StepWork<'_>, code: &'static str, message: String, help: &str) -> Error {
     work.session.locate(code, work.step, &work.step.title, Error::user(message).with_help(help))
+}
+
+/// The error of output that cannot be the value of a variable, at the flag that asks for it.
+fn unfit_error(work: &StepWork<'_>, output: &RunOutput, unfit: &Unfit) -> Error {
+    let message = format!("RUN --env={}: {unfit}", output.name);
+    let mut error = user_error(work, run_codes::OUTPUT, message, unfit.help());
+    if let Error::Step { finding, .. } = &mut error {
+        finding.diagnostic.span = output.span;
+    }
+    error
 }
 
 /// A user error at a mount of a step.

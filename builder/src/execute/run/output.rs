@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::events::{Event, StepId, Stream};
 use crate::execute::mask::MaskedStream;
-use crate::execute::{Report, StepWork};
+use crate::execute::{Masks, Report, StepWork};
 use crate::runner::StepIo;
+
+use super::value::{Unfit, Written};
 
 /// The lines that an error repeats.
 const TAIL_LINES: usize = 20;
@@ -28,17 +30,20 @@ struct State {
     stderr: MaskedStream,
     tail: VecDeque<Vec<u8>>,
     is_line_open: bool,
+    /// What it wrote to standard output, where a variable gets that.
+    written: Option<Written>,
 }
 
 impl Output {
-    /// Makes the output of a step.
-    pub(super) fn new(work: &StepWork<'_>) -> Self {
+    /// Makes the output of a step; standard output is kept where a variable gets it.
+    pub(super) fn new(work: &StepWork<'_>, is_kept: bool) -> Self {
         let masks = &work.session.masks;
         let state = State {
             stdout: MaskedStream::new(masks.clone()),
             stderr: MaskedStream::new(masks.clone()),
             tail: VecDeque::new(),
             is_line_open: false,
+            written: is_kept.then(Written::default),
         };
         Self { report: work.session.report.clone(), id: work.id, state: Arc::new(Mutex::new(state)) }
     }
@@ -65,8 +70,16 @@ impl Output {
         state.tail.iter().map(|line| String::from_utf8_lossy(line).trim_end().to_owned()).collect()
     }
 
+    /// What a variable gets; none where no variable does.
+    pub(super) fn value(&self, masks: &Masks) -> Result<Option<Arc<str>>, Unfit> {
+        self.lock().written.as_ref().map(|written| written.value(masks)).transpose()
+    }
+
     fn write(&self, stream: Stream, bytes: &[u8]) {
         let mut state = self.lock();
+        if let (Stream::Stdout, Some(written)) = (stream, &mut state.written) {
+            written.push(bytes);
+        }
         let shown = state.masked(stream).push(bytes);
         self.show(&mut state, stream, shown);
     }

@@ -4,6 +4,7 @@ mod additions;
 mod copy;
 mod errors;
 mod onbuild;
+mod outputs;
 mod run;
 mod settings;
 mod stages;

@@ -66,6 +66,7 @@ fn put_place(object: &mut Value, graph: &StageGraph, location: Location) {
 fn word(kind: StageEdgeKind) -> &'static str {
     match kind {
         StageEdgeKind::From => "from",
+        StageEdgeKind::After => "after",
         StageEdgeKind::Copy => "copy",
         StageEdgeKind::Mount => "mount",
     }
@@ -264,6 +265,15 @@ mod tests {
         assert_eq!(dot.matches("shape=ellipse").count(), 1, "{dot}");
         assert!(dot.contains("stage0 -> stage1 [label=\"copy\", style=dashed];"), "{dot}");
         assert_eq!(quoted("a\"b\\c"), r#""a\"b\\c""#);
+    }
+
+    #[test]
+    fn order_alone_is_an_edge_and_makes_a_stage_needed() {
+        let graph = graph_of("FROM a AS x\nFROM --after=x b\n", None);
+        assert!(graph.stages[0].is_needed);
+        assert!(as_text(&graph).contains("  <- stage x (after, line 2)\n"), "{}", as_text(&graph));
+        assert_eq!(as_json(&graph)["stages"][1]["edges"][1], json!({ "kind": "after", "line": 2, "stage": 0 }));
+        assert!(as_dot(&graph).contains("stage0 -> stage1 [label=\"after\""), "{}", as_dot(&graph));
     }
 
     #[test]

@@ -1,0 +1,92 @@
+//! `RUN --env`: variables whose values only a step knows (docs/language-additions.md).
+
+use std::sync::Arc;
+
+use strake_parser::{Diagnostic, Instruction, Run, Span};
+
+use super::codes;
+use super::evaluate::Evaluator;
+use super::graph::{OutputId, RunOutput};
+
+impl Evaluator<'_, '_> {
+    /// Works out an instruction, of which no word may expand a variable that a step will write: the plan is made before.
+    pub(super) fn carry_out(&mut self, instruction: &Instruction) {
+        let before = self.lints.mark();
+        let env = Arc::clone(&self.state.env);
+        self.instruction(instruction);
+        let mut names = std::mem::take(&mut self.unknown);
+        if names.is_empty() {
+            return;
+        }
+        // Whatever else is wrong with the instruction may be so for want of the value.
+        self.lints.go_back(before);
+        names.sort_unstable();
+        names.dedup();
+        for name in names {
+            let Some(output) = env.output(&name) else { continue };
+            let keyword = instruction.keyword.value.to_uppercase();
+            let message =
+                format!("{keyword} cannot use {name}: its value is known only when the RUN that writes it ends");
+            let span = self.use_of(&name, instruction.span);
+            let help = format!(
+                "the build is planned before: use {name} in the command of a RUN, where the shell expands it, or set it \
+                 with ENV"
+            );
+            let label = format!("{name} gets its value here");
+            let found = Diagnostic::error(codes::OUTPUT_VARIABLE, message, span).with_help(help);
+            self.pass(found.with_label(output.span, label));
+        }
+    }
+
+    /// Gives where a variable is used in an instruction; the whole of it where that is not told from its text.
+    fn use_of(&self, name: &str, within: Span) -> Span {
+        if self.place.trigger.is_some() {
+            return within;
+        }
+        let text = self.table.dockerfile.source.slice(within);
+        let found = ["${", "$"].iter().find_map(|sign| {
+            let pattern = format!("{sign}{name}");
+            let ends = |at: &usize| {
+                let next = text[at + pattern.len()..].chars().next();
+                next.is_none_or(|next| !next.is_ascii_alphanumeric() && next != '_')
+            };
+            let at = text.match_indices(&pattern).map(|(at, _)| at).find(ends)?;
+            let end = at + pattern.len();
+            let closes = sign.len() > 1 && text[end..].starts_with('}');
+            Some(Span::new(within.start + at, within.start + end + usize::from(closes)))
+        });
+        found.unwrap_or(within)
+    }
+
+    /// Refuses `--env` of a name that ARG declares: in steps the argument would count, in the image the output.
+    pub(super) fn check_output(&mut self, run: &Run) -> Option<()> {
+        let Some(env) = &run.env else { return Some(()) };
+        if !self.state.arguments.iter().any(|(name, _)| *name == env.value) {
+            return Some(());
+        }
+        self.argument_and_output(&env.value, env.span);
+        None
+    }
+
+    /// Reports a name that is of a build argument and of an output.
+    pub(super) fn argument_and_output(&mut self, name: &str, span: Span) {
+        let message = format!("{name} cannot be a build argument and the output of a RUN in one stage");
+        let help = "give the argument or the variable of RUN --env another name".to_owned();
+        self.error_with_help(codes::OUTPUT_VARIABLE, message, span, help);
+    }
+
+    /// Gives what `--env` asks for.
+    pub(super) fn output(&mut self, run: &Run) -> Option<RunOutput> {
+        let env = run.env.as_ref()?;
+        let id = OutputId(self.sources.outputs);
+        self.sources.outputs += 1;
+        Some(RunOutput { id, name: env.value.clone(), span: self.at(env.span) })
+    }
+
+    /// Sets the variable for what follows.
+    pub(super) fn set_output(&mut self, output: &RunOutput) {
+        // The export puts the value in.
+        self.state.config.set_env(&output.name, "");
+        Arc::make_mut(&mut self.state.env).set_output(&output.name, output.id, output.span);
+    }
+}
