@@ -261,8 +261,8 @@ fn may_match_below(pattern: &[u8], dir: &[u8]) -> bool {
     let mut elements = pattern.split(|byte| *byte == b'/');
     for name in dir.split(|byte| *byte == b'/') {
         let Some(element) = elements.next() else { return false };
-        // A set may hold a slash, so that elements say nothing.
-        if element.windows(2).any(|two| two == b"**") || element.contains(&b'[') {
+        // A set or a class such as `\D` may hold a slash, so that elements say nothing.
+        if element.windows(2).any(|two| two == b"**") || element.contains(&b'[') || element.contains(&b'\\') {
             return true;
         }
         if !glob::matches(element, name).unwrap_or(true) {

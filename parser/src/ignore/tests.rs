@@ -119,6 +119,15 @@ fn excluded_directories_are_read_only_where_needed() {
 }
 
 #[test]
+fn a_class_in_an_exception_keeps_folders_readable() {
+    // Found by fuzzing: `\D` matches any sign that is no digit, so the folder's name is no hint.
+    let rules = IgnoreRules::parse(b"*\n!\\D/*\n").unwrap();
+    assert!(!rules.may_prune_dir("a"));
+    assert!(!rules.decide("a/b").ignored);
+    assert!(rules.decide("1/b").ignored);
+}
+
+#[test]
 fn exclude_patterns_are_plain() {
     let rules = IgnoreRules::from_patterns(["./x", "#y", "/z", "sub/"]).unwrap();
     assert!(rules.decide("x").ignored && rules.decide("#y").ignored && rules.decide("sub/a").ignored);
