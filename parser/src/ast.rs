@@ -177,9 +177,9 @@ pub enum InstructionKind {
     /// `ENV name=value …`.
     Env(KeyValues),
     /// `RUN …`.
-    Run(Run),
+    Run(Box<Run>),
     /// `COPY …`.
-    Copy(Copy),
+    Copy(Box<Copy>),
     /// `ADD …`.
     Add(Box<Add>),
     /// `WORKDIR path`.
@@ -209,9 +209,9 @@ pub enum InstructionKind {
     /// `INCLUDE path`, an addition (docs/language-additions.md).
     Include(Word),
     /// `IF condition`, an addition.
-    If(Condition),
+    If(Box<Condition>),
     /// `ELSE` or `ELSE IF condition`, an addition.
-    Else(Option<Condition>),
+    Else(Option<Box<Condition>>),
     /// `ENDIF`, an addition.
     Endif,
     /// A line whose keyword or arguments cannot be read; there is an error about it. A line with a wrong flag only
@@ -462,7 +462,7 @@ pub enum Healthcheck {
     /// `HEALTHCHECK NONE`.
     None,
     /// `HEALTHCHECK … CMD …`.
-    Command(HealthcheckCommand),
+    Command(Box<HealthcheckCommand>),
 }
 
 /// A health check that runs a command; a duration of zero means unset.

@@ -241,6 +241,14 @@ impl<'a> Parser<'a> {
                 self.read_statement(line, start, end);
             }
         }
+        self.close_stage();
+    }
+
+    /// Gives back the room that the list of a stage was given to grow.
+    fn close_stage(&mut self) {
+        if let Some(stage) = self.tree.stages.last_mut() {
+            stage.instructions.shrink_to_fit();
+        }
     }
 
     fn read_comment(&mut self, physical: &PhysicalLine<'_>, start: usize) {
@@ -280,25 +288,28 @@ impl<'a> Parser<'a> {
         // What was joined was given room to grow.
         original.shrink_to_fit();
         match statement {
-            Statement::From(from) => self.tree.stages.push(Stage {
-                index: self.tree.stages.len(),
-                keyword,
-                base: from.base,
-                platform: from.platform,
-                after: from.after,
-                reset: from.reset,
-                reset_flag: from.reset_flag,
-                as_keyword: from.as_keyword,
-                name: from.name,
-                docs,
-                check_overrides,
-                original,
-                from_span: span,
-                lines,
-                has_empty_continuation,
-                instructions: Vec::new(),
-                span,
-            }),
+            Statement::From(from) => {
+                self.close_stage();
+                self.tree.stages.push(Stage {
+                    index: self.tree.stages.len(),
+                    keyword,
+                    base: from.base,
+                    platform: from.platform,
+                    after: from.after,
+                    reset: from.reset,
+                    reset_flag: from.reset_flag,
+                    as_keyword: from.as_keyword,
+                    name: from.name,
+                    docs,
+                    check_overrides,
+                    original,
+                    from_span: span,
+                    lines,
+                    has_empty_continuation,
+                    instructions: Vec::new(),
+                    span,
+                });
+            }
             Statement::Other(kind) => {
                 let instruction =
                     Instruction { keyword, kind, span, lines, docs, check_overrides, original, has_empty_continuation };

@@ -38,9 +38,8 @@ impl SourceText {
             None => (bytes, false),
         };
         let (text, invalid) = decode(bytes);
-        let mut line_starts = Vec::with_capacity(text.bytes().filter(|byte| *byte == b'\n').count() + 1);
-        line_starts.push(0);
-        line_starts.extend(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1));
+        let mut line_starts = vec![0];
+        line_starts.extend(text.match_indices('\n').map(|(at, _)| at + 1));
         Self { text, line_starts, invalid, has_bom, included: Vec::new() }
     }
 

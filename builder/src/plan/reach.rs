@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use strake_layers::Platform;
-use strake_parser::{Copy, Diagnostic, Instruction, InstructionKind, Span, parse_onbuild};
+use strake_parser::{Diagnostic, Instruction, InstructionKind, Span, parse_onbuild};
 
 use super::codes;
 use super::images::{ImageKey, ImageRequest, ImageSource, KnownImages};
@@ -239,7 +239,11 @@ fn uses_of(
         }
     };
     match &instruction.kind {
-        InstructionKind::Copy(Copy { from: Some(word), .. }) => bind(word, word.span, UseKind::Copy),
+        InstructionKind::Copy(copy) => {
+            if let Some(word) = &copy.from {
+                bind(word, word.span, UseKind::Copy);
+            }
+        }
         InstructionKind::Run(run) => {
             for mount in &run.mounts {
                 let Some(word) = mount.from() else { continue };

@@ -30,7 +30,7 @@ impl Scope<'_> {
 
     pub(super) fn read_if(&mut self) -> Option<InstructionKind> {
         self.read_flags(&[]);
-        self.read_condition(self.arguments.clone()).map(InstructionKind::If)
+        self.read_condition(self.arguments.clone()).map(|condition| InstructionKind::If(Box::new(condition)))
     }
 
     /// Reads ELSE, alone or before IF and a condition.
@@ -44,7 +44,7 @@ impl Scope<'_> {
         match words.first().filter(|word| is_if(word)) {
             Some(word) => {
                 let rest = super::trim(self.text(), word.end..self.arguments.end);
-                self.read_condition(rest).map(|condition| InstructionKind::Else(Some(condition)))
+                self.read_condition(rest).map(|condition| InstructionKind::Else(Some(Box::new(condition))))
             }
             None => {
                 let help = "write ELSE alone, or ELSE IF CONDITION";

@@ -82,7 +82,7 @@ impl Scope<'_> {
         }
         let networks = [("default", Network::Default), ("none", Network::None), ("host", Network::Host)];
         let securities = [("sandbox", Security::Sandbox), ("insecure", Security::Insecure)];
-        Some(InstructionKind::Run(Run {
+        Some(InstructionKind::Run(Box::new(Run {
             command,
             heredocs: std::mem::take(&mut self.heredocs),
             mounts,
@@ -94,7 +94,7 @@ impl Scope<'_> {
             memory: self.read_memory(&flags),
             limits: LIMITS.iter().filter_map(|name| Some(flags.find(name)?.span)).collect(),
             env: self.read_env(&flags),
-        }))
+        })))
     }
 
     /// Reads `--env`: the name of a variable.
@@ -246,14 +246,15 @@ impl Scope<'_> {
             self.report(Diagnostic::error(codes::HEALTHCHECK_COMMAND, message, self.statement).with_help(usage));
             return None;
         };
-        Some(InstructionKind::Healthcheck(Healthcheck::Command(HealthcheckCommand {
+        let command = HealthcheckCommand {
             command,
             interval: self.read_interval(&flags, "interval"),
             timeout: self.read_interval(&flags, "timeout"),
             start_period: self.read_interval(&flags, "start-period"),
             start_interval: self.read_interval(&flags, "start-interval"),
             retries: self.read_retries(&flags),
-        })))
+        };
+        Some(InstructionKind::Healthcheck(Healthcheck::Command(Box::new(command))))
     }
 
     /// Reads a duration flag; zero means unset, less than a millisecond is refused.

@@ -38,7 +38,7 @@ const MAX_BODIES: usize = 16 << 20;
 impl Scope<'_> {
     pub(super) fn read_copy(&mut self) -> Option<InstructionKind> {
         let flags = self.read_flags(COPY_FLAGS);
-        self.read_transfer(&flags).map(InstructionKind::Copy)
+        self.read_transfer(&flags).map(|copy| InstructionKind::Copy(Box::new(copy)))
     }
 
     pub(super) fn read_add(&mut self) -> Option<InstructionKind> {
