@@ -183,7 +183,7 @@ impl Phases<'_> {
         } else {
             return Ok(None);
         };
-        let source = Arc::new(SourceText::new(&ignore.text));
+        let source = Arc::new(SourceText::new(&*ignore.text));
         let line = ignore.rules.rules().first().map_or(1, |rule| rule.line);
         let mut diagnostic = found;
         let place = source.line_span(line).unwrap_or_default();

@@ -76,7 +76,7 @@ impl FoundIn {
         let part = |start: usize, end: usize| {
             let local = hidden.iter().filter(|span| (start..end).contains(&span.start));
             let local: Vec<Span> = local.map(|span| Span::new(span.start - start, span.end - start)).collect();
-            SourceText::new(&whole.bytes(Span::new(start, end))).masked(&local)
+            SourceText::new(whole.bytes(Span::new(start, end))).masked(&local)
         };
         let source = match included.first() {
             None => whole.masked(&hidden),

@@ -127,8 +127,8 @@ pub struct Stage {
     pub docs: Vec<Spanned<String>>,
     /// What `# check=skip=…` right before the FROM says.
     pub check_overrides: Option<Box<CheckSettings>>,
-    /// The logical text of the FROM line.
-    pub original: String,
+    /// The text of [`Stage::original`] where continuations were joined.
+    pub joined: Option<Box<str>>,
     /// Where the FROM line is.
     pub from_span: Span,
     /// The physical lines of the FROM.
@@ -145,6 +145,19 @@ impl Stage {
     /// Gives the name in lower case, in which stage names are compared (dockerfile.md §7.1).
     pub fn key(&self) -> Option<String> {
         self.name.as_ref().map(|name| name.value.to_lowercase())
+    }
+
+    /// Gives the logical text of the FROM line, as [`Instruction::original`] does.
+    pub fn original<'a>(&'a self, source: &'a SourceText) -> &'a str {
+        self.joined.as_deref().unwrap_or_else(|| source.rest_of_line(self.from_span.start))
+    }
+}
+
+impl Instruction {
+    /// Gives the logical text: continuations joined, comments within left out, here-doc bodies left out. `source` is
+    /// the text of the tree that the instruction is of.
+    pub fn original<'a>(&'a self, source: &'a SourceText) -> &'a str {
+        self.joined.as_deref().unwrap_or_else(|| source.rest_of_line(self.span.start))
     }
 }
 
@@ -163,8 +176,8 @@ pub struct Instruction {
     pub docs: Vec<Spanned<String>>,
     /// What `# check=skip=…` right before the instruction says.
     pub check_overrides: Option<Box<CheckSettings>>,
-    /// The logical text: continuations joined, comments within left out, here-doc bodies left out.
-    pub original: String,
+    /// The text of [`Instruction::original`] where continuations were joined.
+    pub joined: Option<Box<str>>,
     /// Whether a line of only blanks stands inside a continuation.
     pub has_empty_continuation: bool,
 }

@@ -89,7 +89,7 @@ static FLAGS: &[(Keyword, FlagSpec, Feature)] = &[
 ];
 
 /// Gives the flags that additions bring to an instruction, each with its addition.
-pub(crate) fn flags_of(keyword: Keyword) -> impl Iterator<Item = (FlagSpec, Feature)> {
+pub(crate) fn flags_of(keyword: Keyword) -> impl Iterator<Item = (FlagSpec, Feature)> + Clone {
     FLAGS.iter().filter(move |(of, ..)| *of == keyword).map(|(_, flag, feature)| (*flag, *feature))
 }
 

@@ -50,8 +50,10 @@ impl Flags {
         self.flags.iter().find(|flag| flag.name == name)
     }
 
-    pub(crate) fn word(&self, name: &str) -> Option<Word> {
-        self.find(name).map(|flag| flag.value.clone())
+    /// Takes the value of a flag out.
+    pub(crate) fn take(&mut self, name: &str) -> Option<Word> {
+        let at = self.flags.iter().position(|flag| flag.name == name)?;
+        Some(self.flags.remove(at).value)
     }
 
     pub(crate) fn is_true(&self, name: &str) -> bool {
@@ -112,9 +114,10 @@ impl<'a> FlagWords<'a> {
             return flags;
         }
         let added = features::flags_of(keyword).filter(|(_, feature)| language.features.contains(*feature));
-        let known: Vec<FlagSpec> = known.iter().copied().chain(added.map(|(flag, _)| flag)).collect();
+        let known = known.iter().copied().chain(added.map(|(flag, _)| flag));
+        flags.flags.reserve_exact(self.words.len());
         for word in &self.words {
-            if let Some(flag) = self.read_word(line, keyword, word, &known, &flags, out) {
+            if let Some(flag) = self.read_word(line, keyword, word, known.clone(), &flags, out) {
                 flags.flags.push(flag);
             }
         }
@@ -126,7 +129,7 @@ impl<'a> FlagWords<'a> {
         line: &LogicalLine<'_>,
         keyword: Keyword,
         word: &FlagWord<'_>,
-        known: &[FlagSpec],
+        mut known: impl Iterator<Item = FlagSpec> + Clone,
         before: &Flags,
         out: &mut Vec<Diagnostic>,
     ) -> Option<Flag> {
@@ -136,9 +139,10 @@ impl<'a> FlagWords<'a> {
             None => (&*word.text, None),
         };
         let name = flag.get(2..).unwrap_or_default();
-        let Some((name, kind)) = known.iter().copied().find(|(known, _)| *known == name) else {
+        let all = known.clone();
+        let Some((name, kind)) = known.find(|(known, _)| *known == name) else {
             if !is_full(out) {
-                keep(unknown_flag(keyword, flag, name, known, span), out);
+                keep(unknown_flag(keyword, flag, name, all.map(|(name, _)| name), span), out);
             }
             return None;
         };
@@ -207,8 +211,13 @@ const OWNERS: &[(&str, &str)] = &[
     ("chmod", "COPY and ADD"),
 ];
 
-fn unknown_flag(keyword: Keyword, flag: &str, name: &str, known: &[FlagSpec], span: Span) -> Diagnostic {
-    let names = known.iter().map(|(name, _)| *name);
+fn unknown_flag(
+    keyword: Keyword,
+    flag: &str,
+    name: &str,
+    names: impl Iterator<Item = &'static str> + Clone,
+    span: Span,
+) -> Diagnostic {
     let made = |hint: &str| Diagnostic::error(codes::UNKNOWN_FLAG, format!("unknown flag: {flag}{hint}"), span);
     if let Some((_, feature)) = features::flags_of(keyword).find(|((added, _), _)| *added == name) {
         return made("").with_help(feature.remedy());

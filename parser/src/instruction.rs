@@ -98,7 +98,7 @@ pub(crate) struct Scope<'a> {
     name: &'static str,
     flags: &'a FlagWords<'a>,
     arguments: Range<usize>,
-    json: &'a JsonArray,
+    json: JsonArray,
     heredocs: Vec<Heredoc>,
     statement: Span,
     out: &'a mut Vec<Diagnostic>,
@@ -107,7 +107,7 @@ pub(crate) struct Scope<'a> {
 /// Understands a line; what is wrong with it goes to `out`.
 pub(crate) fn read_statement(
     line: &LogicalLine<'_>,
-    head: &Head<'_>,
+    mut head: Head<'_>,
     heredocs: Vec<Heredoc>,
     language: Language,
     out: &mut Vec<Diagnostic>,
@@ -117,7 +117,7 @@ pub(crate) fn read_statement(
     let statement = line.span(head.word.start, head.arguments.end.max(head.word.end));
     let Some(keyword) = head.keyword else {
         keep(unknown_instruction(word, language, line.span(head.word.start, head.word.end)), out);
-        return Statement::Other(unknown(line, head));
+        return Statement::Other(unknown(line, head.arguments));
     };
     let mut scope = Scope {
         line,
@@ -127,19 +127,19 @@ pub(crate) fn read_statement(
         name: keyword.name(),
         flags: &head.flags,
         arguments: head.arguments.clone(),
-        json: &head.json,
+        json: std::mem::replace(&mut head.json, JsonArray::No),
         heredocs,
         statement,
         out,
     };
-    if let JsonArray::NotStrings(range) = scope.json {
+    if let JsonArray::NotStrings(range) = &scope.json {
         let span = line.span(range.start, range.end);
         let message = "when using JSON array syntax, arrays must be comprised of strings only";
         scope.report(
             Diagnostic::error(codes::JSON_NOT_STRINGS, message, span)
                 .with_help("put the value in double quotes; an array cannot hold another"),
         );
-        return Statement::Other(unknown(line, head));
+        return Statement::Other(unknown(line, head.arguments));
     }
     let kind = match keyword {
         Keyword::From => return Statement::From(scope.read_from()),
@@ -165,11 +165,10 @@ pub(crate) fn read_statement(
         Keyword::Else => scope.read_else(),
         Keyword::Endif => scope.read_endif(),
     };
-    Statement::Other(kind.unwrap_or_else(|| unknown(line, head)))
+    Statement::Other(kind.unwrap_or_else(|| unknown(line, head.arguments)))
 }
 
-fn unknown(line: &LogicalLine<'_>, head: &Head<'_>) -> InstructionKind {
-    let (start, end) = (head.arguments.start, head.arguments.end);
+fn unknown(line: &LogicalLine<'_>, Range { start, end }: Range<usize>) -> InstructionKind {
     InstructionKind::Unknown(Spanned::new(line.text[start..end].to_owned(), line.span(start, end)))
 }
 
@@ -212,6 +211,18 @@ impl<'a> Scope<'a> {
     fn spanned(&self, range: Range<usize>) -> Spanned<String> {
         let word = self.word(range);
         Spanned::new(word.raw, word.span)
+    }
+
+    fn json_word(&self, (raw, range): (String, Range<usize>)) -> Word {
+        Word { raw, span: self.line.span(range.start, range.end) }
+    }
+
+    /// Takes out the strings of the JSON form and where they are written; none in the other form.
+    fn take_strings(&mut self) -> Option<Vec<(String, Range<usize>)>> {
+        match &mut self.json {
+            JsonArray::Strings(strings) => Some(std::mem::take(strings)),
+            _ => None,
+        }
     }
 
     fn read_flags(&mut self, known: &[FlagSpec]) -> Flags {
@@ -266,19 +277,20 @@ impl<'a> Scope<'a> {
         let statement = self.line.span(head.word.start, head.arguments.end.max(head.word.end));
         let docs_end = heredocs.last().map_or(statement.end, |heredoc| heredoc.span.end.max(statement.end));
         let mut problems = Vec::new();
-        let nested = read_statement(self.line, &head, heredocs, Language::plain(self.escape), &mut problems);
+        let (keyword, word) = (head.keyword, head.word.clone());
+        let nested = read_statement(self.line, head, heredocs, Language::plain(self.escape), &mut problems);
         let Statement::Other(kind) = nested else { return None };
         for problem in problems {
             keep(soften(problem), self.out);
         }
         let instruction = Instruction {
-            keyword: Spanned::new(Keyword::spelling(&text[head.word]), span),
+            keyword: Spanned::new(Keyword::spelling(keyword, &text[word]), span),
             kind,
             span: Span::new(statement.start, docs_end),
             lines: self.line.lines,
             docs: Vec::new(),
             check_overrides: None,
-            original: text[self.arguments.clone()].to_owned(),
+            joined: Some(text[self.arguments.clone()].into()),
             has_empty_continuation: false,
         };
         Some(InstructionKind::Onbuild(Onbuild { trigger, instruction: Box::new(instruction) }))

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::features::{self, FeatureSet};
 
 /// A keyword.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Keyword {
     Add,
     Arg,
@@ -31,7 +31,7 @@ pub(crate) enum Keyword {
     Workdir,
 }
 
-/// Every keyword with its name.
+/// Every keyword with its name, in their order.
 static KEYWORDS: [(&str, Keyword); 22] = [
     ("ADD", Keyword::Add),
     ("ARG", Keyword::Arg),
@@ -60,7 +60,11 @@ static KEYWORDS: [(&str, Keyword); 22] = [
 impl Keyword {
     /// Finds a keyword in any letter case, also one that the file did not opt in to.
     pub(crate) fn find(word: &str) -> Option<Self> {
-        KEYWORDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)).map(|(_, keyword)| *keyword)
+        let first = word.as_bytes().first()?.to_ascii_uppercase();
+        // The names are sorted, so that few of them are looked at.
+        let from = KEYWORDS.partition_point(|(name, _)| name.as_bytes()[0] < first);
+        let mut near = KEYWORDS[from..].iter().take_while(|(name, _)| name.as_bytes()[0] == first);
+        near.find(|(name, _)| name.eq_ignore_ascii_case(word)).map(|(_, keyword)| *keyword)
     }
 
     /// Says whether the keyword is one in a file with these additions.
@@ -74,20 +78,33 @@ impl Keyword {
     }
 
     /// Gives the word that a keyword is written as; the usual spelling costs no memory.
-    pub(crate) fn spelling(word: &str) -> Cow<'static, str> {
-        match KEYWORDS.iter().find(|(name, _)| *name == word) {
-            Some((name, _)) => Cow::Borrowed(name),
+    pub(crate) fn spelling(keyword: Option<Self>, word: &str) -> Cow<'static, str> {
+        match keyword.map(Self::name).filter(|name| *name == word) {
+            Some(name) => Cow::Borrowed(name),
             None => Cow::Owned(word.to_owned()),
         }
     }
 
     /// Gives the name in upper case.
     pub(crate) fn name(self) -> &'static str {
-        KEYWORDS.iter().find(|(_, keyword)| *keyword == self).map_or("", |(name, _)| name)
+        KEYWORDS.get(self as usize).map_or("", |(name, _)| name)
     }
 
     /// Says whether a line of it may start here-docs.
     pub(crate) fn takes_heredocs(self) -> bool {
         matches!(self, Self::Run | Self::Copy | Self::Add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_and_in_the_order_of_the_keywords() {
+        assert!(KEYWORDS.is_sorted());
+        for (name, keyword) in KEYWORDS {
+            assert_eq!(keyword.name(), name);
+        }
     }
 }

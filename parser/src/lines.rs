@@ -94,6 +94,8 @@ pub(crate) struct LogicalLine<'a> {
     pub(crate) lines: LineRange,
     /// Whether a line of blanks stands inside.
     pub(crate) has_empty_continuation: bool,
+    /// Whether the text is the one physical line to its end.
+    is_whole: bool,
 }
 
 impl<'a> LogicalLine<'a> {
@@ -114,6 +116,7 @@ impl<'a> LogicalLine<'a> {
             start,
             lines: LineRange { first: first.number, last: first.number },
             has_empty_continuation: false,
+            is_whole: !continues,
         };
         while continues {
             let Some(physical) = lines.next() else { break };
@@ -156,6 +159,11 @@ impl<'a> LogicalLine<'a> {
             return Span::at(first);
         }
         Span::new(first, self.source_offset(end - 1) + 1)
+    }
+
+    /// Gives the text from `start` on where it differs from the rest of the physical line.
+    pub(crate) fn joined(&self, start: usize) -> Option<Box<str>> {
+        (!self.is_whole).then(|| self.text[start..].into())
     }
 
     /// Gives the range of the text without blanks at its ends.

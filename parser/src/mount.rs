@@ -1,5 +1,7 @@
 //! `RUN --mount` (dockerfile.md §13.3).
 
+use std::borrow::Cow;
+
 use crate::ast::Word;
 use crate::codes;
 use crate::csv;
@@ -21,7 +23,7 @@ pub struct Mount {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MountOption {
     /// The key in lower case.
-    pub key: Spanned<String>,
+    pub key: Spanned<Cow<'static, str>>,
     /// The value, not expanded; none for a key alone.
     pub value: Option<Word>,
     /// The field as written.
@@ -137,6 +139,14 @@ pub enum Sharing {
     Locked,
 }
 
+/// Gives a key in lower case; those that mounts have cost no memory.
+fn lower(key: &str) -> Cow<'static, str> {
+    match resolve::KEYS.iter().find(|known| **known == key) {
+        Some(known) => Cow::Borrowed(known),
+        None => Cow::Owned(key.to_lowercase()),
+    }
+}
+
 impl Mount {
     /// Splits the value of the flag into fields; types and keys are checked after expansion.
     pub(crate) fn parse(value: &Word) -> Result<Self, Diagnostic> {
@@ -157,14 +167,12 @@ impl Mount {
             match field.text.split_once('=') {
                 Some((key, text)) => {
                     let at = start + quote + key.len();
-                    let key = Spanned::new(key.to_lowercase(), place(start + quote, at));
+                    let key = Spanned::new(lower(key), place(start + quote, at));
                     let text =
                         Word { raw: text.to_owned(), span: place(at + 1, end.saturating_sub(quote).max(at + 1)) };
                     MountOption { key, value: Some(text), field: field.text }
                 }
-                None => {
-                    MountOption { key: Spanned::new(field.text.to_lowercase(), whole), value: None, field: field.text }
-                }
+                None => MountOption { key: Spanned::new(lower(&field.text), whole), value: None, field: field.text },
             }
         });
         Ok(Self { options: options.collect(), span: value.span })

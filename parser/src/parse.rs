@@ -1,5 +1,7 @@
 //! Text in, tree and problems out.
 
+use std::borrow::Cow;
+
 use crate::ast::{Dockerfile, Escape, Instruction, InstructionKind, Stage};
 use crate::codes;
 use crate::diagnostic::{Diagnostic, is_full, keep};
@@ -47,10 +49,11 @@ impl Parsed {
 
 /// Reads a Dockerfile. Never fails: what cannot be read is a diagnostic.
 ///
-/// A file with a thousand problems or more is not read to its end.
-pub fn parse(source: &[u8], options: &ParseOptions) -> Parsed {
+/// A file with a thousand problems or more is not read to its end. Bytes that are given away are not copied.
+pub fn parse<'a>(source: impl Into<Cow<'a, [u8]>>, options: &ParseOptions) -> Parsed {
+    let source = source.into();
     let mut diagnostics = Vec::new();
-    if let Some(refused) = refuse(source, options) {
+    if let Some(refused) = refuse(&source, options) {
         return Parsed { dockerfile: Dockerfile::default(), diagnostics: vec![refused] };
     }
     let text = SourceText::new(source);
@@ -186,6 +189,11 @@ pub fn parse_onbuild(trigger: &str, escape: Escape) -> Parsed {
     let Parser { comments, tree, mut diagnostics, .. } = parser;
     let Dockerfile { global_args, mut orphans, stages, .. } = tree;
     orphans.splice(0..0, global_args);
+    for instruction in &mut orphans {
+        // A trigger is carried out beside the instructions of another text.
+        let own = instruction.original(&text).into();
+        instruction.joined.get_or_insert(own);
+    }
     let count = orphans.len() + stages.len();
     let whole = Span::new(0, text.text().len());
     if count != 1 {
@@ -270,7 +278,9 @@ impl<'a> Parser<'a> {
         let head = Head::read(text, start..end, self.language);
         let nested = head.nested(text, self.language.escape);
         let mut bodies = Bodies::default();
-        if nested.as_ref().unwrap_or(&head).takes_heredocs() && text.contains("<<") {
+        if nested.as_ref().unwrap_or(&head).takes_heredocs()
+            && memchr::memchr(b'<', text.as_bytes()).is_some_and(|at| text[at..].contains("<<"))
+        {
             bodies = Bodies::read(&line, self.source, &mut self.lines);
         }
         let span = Span::new(line.source_offset(start), bodies.end.unwrap_or(line.span(start, end).end));
@@ -278,15 +288,13 @@ impl<'a> Parser<'a> {
         self.report_heredocs(&bodies, span);
         let docs = std::mem::take(&mut self.docs);
         let check_overrides = syntax::read_overrides(&docs, &mut self.diagnostics).map(Box::new);
-        let keyword =
-            Spanned::new(Keyword::spelling(&text[head.word.clone()]), line.span(head.word.start, head.word.end));
-        let statement =
-            instruction::read_statement(&line, &head, bodies.heredocs, self.language, &mut self.diagnostics);
+        let keyword = Spanned::new(
+            Keyword::spelling(head.keyword, &text[head.word.clone()]),
+            line.span(head.word.start, head.word.end),
+        );
+        let statement = instruction::read_statement(&line, head, bodies.heredocs, self.language, &mut self.diagnostics);
         let has_empty_continuation = line.has_empty_continuation;
-        let mut original = line.text.into_owned();
-        original.drain(..start);
-        // What was joined was given room to grow.
-        original.shrink_to_fit();
+        let joined = line.joined(start);
         match statement {
             Statement::From(from) => {
                 self.close_stage();
@@ -302,7 +310,7 @@ impl<'a> Parser<'a> {
                     name: from.name,
                     docs,
                     check_overrides,
-                    original,
+                    joined,
                     from_span: span,
                     lines,
                     has_empty_continuation,
@@ -312,7 +320,7 @@ impl<'a> Parser<'a> {
             }
             Statement::Other(kind) => {
                 let instruction =
-                    Instruction { keyword, kind, span, lines, docs, check_overrides, original, has_empty_continuation };
+                    Instruction { keyword, kind, span, lines, docs, check_overrides, joined, has_empty_continuation };
                 place(&mut self.tree, self.source, instruction);
             }
         }

@@ -4,6 +4,9 @@ use std::borrow::Cow;
 
 use crate::span::Span;
 
+/// The byte-order mark of UTF-8.
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
 /// The decoded text of a Dockerfile.
 ///
 /// A byte-order mark is dropped. Each byte that is not UTF-8 stands in the text as U+FFFD, as it does in the image
@@ -31,15 +34,21 @@ pub struct IncludedText {
 }
 
 impl SourceText {
-    /// Decodes `bytes`.
-    pub fn new(bytes: &[u8]) -> Self {
-        let (bytes, has_bom) = match bytes.strip_prefix(b"\xef\xbb\xbf") {
-            Some(rest) => (rest, true),
-            None => (bytes, false),
+    /// Decodes `bytes`; what is given away is not copied.
+    pub fn new<'a>(bytes: impl Into<Cow<'a, [u8]>>) -> Self {
+        let bytes = bytes.into();
+        let has_bom = bytes.starts_with(BOM);
+        let (text, invalid) = match bytes {
+            Cow::Owned(bytes) if !has_bom => {
+                String::from_utf8(bytes).map_or_else(|error| decode(error.as_bytes()), |text| (text, Vec::new()))
+            }
+            bytes => decode(bytes.strip_prefix(BOM).unwrap_or(&bytes)),
         };
-        let (text, invalid) = decode(bytes);
-        let mut line_starts = vec![0];
-        line_starts.extend(text.match_indices('\n').map(|(at, _)| at + 1));
+        let line_ends = memchr::memchr_iter(b'\n', text.as_bytes());
+        // Counting is quick, and the list gets no room that it does not need.
+        let mut line_starts = Vec::with_capacity(line_ends.clone().count() + 1);
+        line_starts.push(0);
+        line_starts.extend(line_ends.map(|at| at + 1));
         Self { text, line_starts, invalid, has_bom, included: Vec::new() }
     }
 
@@ -51,10 +60,9 @@ impl SourceText {
         }
         let (start, lines_before) = (self.text.len(), self.line_count());
         self.included.push(IncludedText { path: path.to_owned(), start, lines_before, at });
-        let (text, invalid) = decode(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
+        let (text, invalid) = decode(bytes.strip_prefix(BOM).unwrap_or(bytes));
         self.invalid.extend(invalid.into_iter().map(|(offset, byte)| (start + offset, byte)));
-        let line_ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-        self.line_starts.extend(line_ends.map(|(offset, _)| start + offset + 1));
+        self.line_starts.extend(memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| start + at + 1));
         self.text.push_str(&text);
         lines_before
     }
@@ -78,6 +86,13 @@ impl SourceText {
     /// Gives the text of a span; the empty string when the span does not lie on character boundaries.
     pub fn slice(&self, span: Span) -> &str {
         self.text.get(span.start..span.end).unwrap_or_default()
+    }
+
+    /// Gives what is left of the line from an offset on, without its line end.
+    pub(crate) fn rest_of_line(&self, offset: usize) -> &str {
+        let end = self.line_starts.get(self.line_of(offset)).copied().unwrap_or(self.text.len());
+        let rest = self.slice(Span::new(offset, end));
+        rest.strip_suffix('\n').unwrap_or(rest).trim_end_matches('\r')
     }
 
     /// Gives the original bytes of a span, also those that are not UTF-8.

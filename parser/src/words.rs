@@ -46,7 +46,7 @@ pub(crate) fn split_quoted(text: &str, range: Range<usize>, escape: Escape) -> V
     let mut quote = None;
     let base = range.start;
     let end = range.end;
-    let mut chars = text[range].char_indices().map(|(at, c)| (base + at, c)).peekable();
+    let mut chars = text[range].char_indices().map(|(at, c)| (base + at, c));
     while let Some((at, c)) = chars.next() {
         if quote.is_none() && c.is_whitespace() {
             if let Some(start) = start.take() {

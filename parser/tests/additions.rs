@@ -53,11 +53,11 @@ impl Case {
             return problems(&parsed);
         }
         let tree = &parsed.dockerfile;
-        let mut lines: Vec<&str> = tree.global_args.iter().map(|one| one.original.as_str()).collect();
+        let mut lines: Vec<&str> = tree.global_args.iter().map(|one| one.original(&tree.source)).collect();
         for (index, stage) in tree.stages.iter().enumerate() {
             assert_eq!(stage.index, index);
-            lines.push(&stage.original);
-            lines.extend(stage.instructions.iter().map(|one| one.original.as_str()));
+            lines.push(stage.original(&tree.source));
+            lines.extend(stage.instructions.iter().map(|one| one.original(&tree.source)));
         }
         lines.join("; ")
     }

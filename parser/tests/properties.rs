@@ -42,7 +42,12 @@ fn resolve_all(parsed: &Parsed) {
                 drop(mount.resolve(&expander));
             }
         }
-        drop(expander.word(&Word { raw: instruction.original.clone(), span: instruction.span }));
+        drop(
+            expander.word(&Word {
+                raw: instruction.original(&parsed.dockerfile.source).to_owned(),
+                span: instruction.span,
+            }),
+        );
     }
     drop(lint::check(
         &parsed.dockerfile,

@@ -72,7 +72,7 @@ impl Evaluator<'_, '_> {
             };
             Some((op, text))
         })?;
-        let title = title::of(&instruction.original, &self.state.env, None);
+        let title = title::of(instruction.original(&self.table.dockerfile.source), &self.state.env, None);
         self.push_step(Op::Copy(Box::new(op)), title, texts);
         Some(())
     }

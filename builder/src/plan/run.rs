@@ -31,7 +31,7 @@ impl Evaluator<'_, '_> {
         let options = self.table.options;
         let setting = |name: &str| options.build_args.get(name).filter(|value| !value.is_empty()).cloned();
         let env = &self.state.env;
-        let title = title::of(&instruction.original, env, command.first_line.as_deref());
+        let title = title::of(instruction.original(&self.table.dockerfile.source), env, command.first_line.as_deref());
         let created_by = format!("RUN {}{} # buildkit", self.arguments_text(), command.argv.join(" "));
         let working_dir = &self.state.config.config.working_dir;
         let root = if self.is_windows() { "\\" } else { "/" };

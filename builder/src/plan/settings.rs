@@ -324,7 +324,7 @@ impl Evaluator<'_, '_> {
         }
         let user = self.state.config.config.user.clone();
         let op = Op::Workdir(WorkdirOp { path: made, user, platform: self.state.platform.clone() });
-        let title = title::of(&instruction.original, &self.state.env, None);
+        let title = title::of(instruction.original(&self.table.dockerfile.source), &self.state.env, None);
         self.push_step(op, title, created_by);
         Some(())
     }

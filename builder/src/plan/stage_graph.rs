@@ -157,7 +157,7 @@ fn instruction_of(instruction: &Instruction, found_in: &FoundIn) -> StageInstruc
     let keyword = &instruction.keyword.value;
     let arguments = match &instruction.kind {
         InstructionKind::Unknown(text) => text.value.as_str(),
-        _ => instruction.original.get(keyword.len()..).unwrap_or_default(),
+        _ => instruction.original(&found_in.dockerfile.source).get(keyword.len()..).unwrap_or_default(),
     };
     StageInstruction {
         keyword: keyword.to_uppercase(),

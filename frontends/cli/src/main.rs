@@ -81,7 +81,7 @@ fn explain(code: &str) -> anyhow::Result<ExitCode> {
 
 fn parse(file: &std::path::Path, tree: bool) -> anyhow::Result<ExitCode> {
     let bytes = std::fs::read(file).map_err(|error| anyhow::anyhow!("cannot read {}: {error}", file.display()))?;
-    let parsed = strake::parse(&bytes, &strake::ParseOptions::default());
+    let parsed = strake::parse(bytes, &strake::ParseOptions::default());
     dockerfile::show(&file.display().to_string(), &parsed.dockerfile, &parsed.diagnostics);
     if tree {
         say(&format!("{:#?}", parsed.dockerfile));

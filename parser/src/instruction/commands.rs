@@ -12,7 +12,6 @@ use crate::diagnostic::Diagnostic;
 use crate::duration::parse_duration;
 use crate::flags::{Flag, FlagKind, FlagSpec, Flags};
 use crate::heredoc::HeredocStart;
-use crate::json::JsonArray;
 use crate::mount::Mount;
 use crate::span::Spanned;
 use crate::suggest::suggest;
@@ -58,7 +57,7 @@ impl Run {
 
 impl Scope<'_> {
     pub(super) fn read_run(&mut self) -> Option<InstructionKind> {
-        let flags = self.read_flags(RUN_FLAGS);
+        let mut flags = self.read_flags(RUN_FLAGS);
         let command = self.read_form(self.arguments.clone());
         if command == Form::Exec(Vec::new()) {
             let help = "name the program: RUN [\"PROGRAM\", \"ARGUMENT\"]";
@@ -80,26 +79,27 @@ impl Scope<'_> {
                 Err(diagnostic) => self.report(diagnostic),
             }
         }
+        let limits = LIMITS.iter().filter_map(|name| Some(flags.find(name)?.span)).collect();
         let networks = [("default", Network::Default), ("none", Network::None), ("host", Network::Host)];
         let securities = [("sandbox", Security::Sandbox), ("insecure", Security::Insecure)];
         Some(InstructionKind::Run(Box::new(Run {
             command,
             heredocs: std::mem::take(&mut self.heredocs),
             mounts,
-            network: self.read_choice(&flags, "network", &networks, codes::NETWORK, "invalid network mode"),
-            security: self.read_choice(&flags, "security", &securities, codes::SECURITY, "invalid security mode"),
+            network: self.read_choice(&mut flags, "network", &networks, codes::NETWORK, "invalid network mode"),
+            security: self.read_choice(&mut flags, "security", &securities, codes::SECURITY, "invalid security mode"),
             devices,
-            timeout: self.read_timeout(&flags),
-            retry: self.read_retry(&flags),
-            memory: self.read_memory(&flags),
-            limits: LIMITS.iter().filter_map(|name| Some(flags.find(name)?.span)).collect(),
-            env: self.read_env(&flags),
+            timeout: self.read_timeout(&mut flags),
+            retry: self.read_retry(&mut flags),
+            memory: self.read_memory(&mut flags),
+            limits,
+            env: self.read_env(&mut flags),
         })))
     }
 
     /// Reads `--env`: the name of a variable.
-    fn read_env(&mut self, flags: &Flags) -> Option<Spanned<String>> {
-        let given = flags.word("env")?;
+    fn read_env(&mut self, flags: &mut Flags) -> Option<Spanned<String>> {
+        let given = flags.take("env")?;
         if is_variable(&given.raw) {
             return Some(Spanned::new(given.raw, given.span));
         }
@@ -110,8 +110,8 @@ impl Scope<'_> {
     }
 
     /// Reads `--timeout`: a duration above zero.
-    fn read_timeout(&mut self, flags: &Flags) -> Option<Spanned<Duration>> {
-        let given = flags.word("timeout")?;
+    fn read_timeout(&mut self, flags: &mut Flags) -> Option<Spanned<Duration>> {
+        let given = flags.take("timeout")?;
         let help = "write a number and a unit, as in --timeout=10m; units are ns us ms s m h";
         let (code, message) = match parse_duration(&given.raw) {
             Ok(nanoseconds) => match u64::try_from(nanoseconds) {
@@ -127,8 +127,8 @@ impl Scope<'_> {
     }
 
     /// Reads `--retry`: how often a failed step is run again.
-    fn read_retry(&mut self, flags: &Flags) -> Option<Spanned<u32>> {
-        let given = flags.word("retry")?;
+    fn read_retry(&mut self, flags: &mut Flags) -> Option<Spanned<u32>> {
+        let given = flags.take("retry")?;
         if let Some(count) = given.raw.parse().ok().filter(|count| *count <= MAX_RETRIES) {
             return Some(Spanned::new(count, given.span));
         }
@@ -139,8 +139,8 @@ impl Scope<'_> {
     }
 
     /// Reads `--memory`: a size.
-    fn read_memory(&mut self, flags: &Flags) -> Option<Spanned<u64>> {
-        let given = flags.word("memory")?;
+    fn read_memory(&mut self, flags: &mut Flags) -> Option<Spanned<u64>> {
+        let given = flags.take("memory")?;
         if let Some(size) = parse_byte_size(&given.raw).filter(|size| *size >= MIN_MEMORY) {
             return Some(Spanned::new(size, given.span));
         }
@@ -152,13 +152,13 @@ impl Scope<'_> {
 
     fn read_choice<T: std::marker::Copy>(
         &mut self,
-        flags: &Flags,
+        flags: &mut Flags,
         flag: &str,
         choices: &[(&'static str, T)],
         code: &'static str,
         message: &str,
     ) -> Option<Spanned<T>> {
-        let given = flags.word(flag)?;
+        let given = flags.take(flag)?;
         if let Some((_, value)) = choices.iter().find(|(name, _)| *name == given.raw) {
             return Some(Spanned::new(*value, given.span));
         }
@@ -175,18 +175,16 @@ impl Scope<'_> {
         self.read_form(self.arguments.clone())
     }
 
-    fn read_form(&self, range: Range<usize>) -> Form {
+    fn read_form(&mut self, range: Range<usize>) -> Form {
         match self.read_json() {
             Some(strings) => Form::Exec(strings),
             None => Form::Shell(self.spanned(range)),
         }
     }
 
-    fn read_json(&self) -> Option<Vec<Spanned<String>>> {
-        let JsonArray::Strings(strings) = self.json else { return None };
-        let spanned =
-            strings.iter().map(|(value, range)| Spanned::new(value.clone(), self.line.span(range.start, range.end)));
-        Some(spanned.collect())
+    fn read_json(&mut self) -> Option<Vec<Spanned<String>>> {
+        let strings = self.take_strings()?.into_iter();
+        Some(strings.map(|(value, range)| Spanned::new(value, self.line.span(range.start, range.end))).collect())
     }
 
     pub(super) fn read_shell(&mut self) -> Option<InstructionKind> {
@@ -232,7 +230,7 @@ impl Scope<'_> {
             }
             return Some(InstructionKind::Healthcheck(Healthcheck::None));
         }
-        let flags = self.read_flags(HEALTHCHECK_FLAGS);
+        let mut flags = self.read_flags(HEALTHCHECK_FLAGS);
         if word != "CMD" {
             let span = self.line.span(kind.start, kind.end);
             let message = format!("Unknown type {word:?} in HEALTHCHECK (try CMD)");
@@ -248,18 +246,18 @@ impl Scope<'_> {
         };
         let command = HealthcheckCommand {
             command,
-            interval: self.read_interval(&flags, "interval"),
-            timeout: self.read_interval(&flags, "timeout"),
-            start_period: self.read_interval(&flags, "start-period"),
-            start_interval: self.read_interval(&flags, "start-interval"),
-            retries: self.read_retries(&flags),
+            interval: self.read_interval(&mut flags, "interval"),
+            timeout: self.read_interval(&mut flags, "timeout"),
+            start_period: self.read_interval(&mut flags, "start-period"),
+            start_interval: self.read_interval(&mut flags, "start-interval"),
+            retries: self.read_retries(&mut flags),
         };
         Some(InstructionKind::Healthcheck(Healthcheck::Command(Box::new(command))))
     }
 
     /// Reads a duration flag; zero means unset, less than a millisecond is refused.
-    fn read_interval(&mut self, flags: &Flags, name: &str) -> Duration {
-        let Some(given) = flags.word(name).filter(|given| !given.raw.is_empty()) else { return Duration::ZERO };
+    fn read_interval(&mut self, flags: &mut Flags, name: &str) -> Duration {
+        let Some(given) = flags.take(name).filter(|given| !given.raw.is_empty()) else { return Duration::ZERO };
         let nanoseconds = match parse_duration(&given.raw) {
             Ok(nanoseconds) => nanoseconds,
             Err(error) => {
@@ -279,8 +277,8 @@ impl Scope<'_> {
         duration
     }
 
-    fn read_retries(&mut self, flags: &Flags) -> u32 {
-        let Some(given) = flags.word("retries").filter(|given| !given.raw.is_empty()) else { return 0 };
+    fn read_retries(&mut self, flags: &mut Flags) -> u32 {
+        let Some(given) = flags.take("retries").filter(|given| !given.raw.is_empty()) else { return 0 };
         match given.raw.parse::<i32>() {
             Ok(number) if number >= 0 => number.unsigned_abs(),
             Ok(number) => {

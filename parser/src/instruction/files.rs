@@ -37,23 +37,25 @@ const MAX_BODIES: usize = 16 << 20;
 
 impl Scope<'_> {
     pub(super) fn read_copy(&mut self) -> Option<InstructionKind> {
-        let flags = self.read_flags(COPY_FLAGS);
-        self.read_transfer(&flags).map(|copy| InstructionKind::Copy(Box::new(copy)))
+        let mut flags = self.read_flags(COPY_FLAGS);
+        self.read_transfer(&mut flags).map(|copy| InstructionKind::Copy(Box::new(copy)))
     }
 
     pub(super) fn read_add(&mut self) -> Option<InstructionKind> {
-        let flags = self.read_flags(ADD_FLAGS);
-        let copy = self.read_transfer(&flags)?;
+        let mut flags = self.read_flags(ADD_FLAGS);
+        let copy = self.read_transfer(&mut flags)?;
+        let checksum = flags.take("checksum");
         let given = |name| flags.find(name).map(|flag| flag.is_true);
         Some(InstructionKind::Add(Box::new(Add {
             copy,
             keep_git_dir: given("keep-git-dir"),
-            checksum: flags.word("checksum"),
+            checksum,
             unpack: given("unpack"),
         })))
     }
 
-    fn read_transfer(&mut self, flags: &Flags) -> Option<Copy> {
+    fn read_transfer(&mut self, flags: &mut Flags) -> Option<Copy> {
+        let is_json = matches!(self.json, JsonArray::Strings(_));
         let mut words = self.read_paths();
         if words.len() < 2 {
             let count = if words.is_empty() { "none" } else { "only one" };
@@ -64,7 +66,6 @@ impl Scope<'_> {
             return None;
         }
         let dest = words.pop()?;
-        let is_json = matches!(self.json, JsonArray::Strings(_));
         let start_of = |word: &Word| HeredocStart::parse(&word.raw).ok().flatten().filter(|_| !is_json);
         if start_of(&dest).is_some() {
             let message = format!("{} cannot accept a heredoc as a destination", self.name);
@@ -103,9 +104,9 @@ impl Scope<'_> {
         Some(Copy {
             sources,
             dest,
-            from: flags.word("from"),
-            chown: flags.word("chown"),
-            chmod: flags.word("chmod"),
+            from: flags.take("from"),
+            chown: flags.take("chown"),
+            chmod: flags.take("chmod"),
             link: flags.is_true("link"),
             parents: flags.is_true("parents"),
             exclude: flags.all("exclude").map(|flag| flag.value.clone()).collect(),
@@ -149,12 +150,9 @@ impl Scope<'_> {
         self.report(made.with_fix(unused.word.span, fix));
     }
 
-    fn read_paths(&self) -> Vec<Word> {
-        if let JsonArray::Strings(strings) = self.json {
-            let words = strings
-                .iter()
-                .map(|(value, range)| Word { raw: value.clone(), span: self.line.span(range.start, range.end) });
-            return words.collect();
+    fn read_paths(&mut self) -> Vec<Word> {
+        if let Some(strings) = self.take_strings() {
+            return strings.into_iter().map(|string| self.json_word(string)).collect();
         }
         split_blanks(self.text(), self.arguments.clone()).map(|word| self.word(word)).collect()
     }

@@ -25,11 +25,11 @@ pub(crate) struct From {
 impl Scope<'_> {
     /// Reads FROM; a wrong one still begins a stage, so that the lines after it are checked.
     pub(super) fn read_from(&mut self) -> From {
-        let flags = self.read_flags(&[("platform", FlagKind::String), ("after", FlagKind::List)]);
+        let mut flags = self.read_flags(&[("platform", FlagKind::String), ("after", FlagKind::List)]);
         let words: Vec<_> = split_blanks(self.text(), self.arguments.clone()).collect();
         let mut from = From {
             base: words.first().map_or_else(Word::default, |word| self.word(word.clone())),
-            platform: flags.word("platform"),
+            platform: flags.take("platform"),
             after: flags.all("after").map(|flag| Spanned::new(flag.value.clone(), flag.span)).collect(),
             reset_flag: flags.find("reset").map(|flag| flag.span),
             reset: flags.find("reset").map(|flag| self.read_reset(flag)).unwrap_or_default(),

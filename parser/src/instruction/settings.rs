@@ -6,7 +6,6 @@ use super::{Scope, trim};
 use crate::ast::{ArgDeclaration, InstructionKind, KeyValues, Word};
 use crate::codes;
 use crate::diagnostic::Diagnostic;
-use crate::json::JsonArray;
 use crate::words::{split_blanks, split_once_blank, split_quoted};
 
 impl Scope<'_> {
@@ -162,12 +161,9 @@ impl Scope<'_> {
     }
 
     /// Reads a JSON array, or words at blanks; blanks around the strings of VOLUME are no part of a path.
-    fn read_list(&self) -> Vec<Word> {
-        if let JsonArray::Strings(strings) = self.json {
-            let trimmed = strings.iter().map(|(value, range)| Word {
-                raw: value.trim().to_owned(),
-                span: self.line.span(range.start, range.end),
-            });
+    fn read_list(&mut self) -> Vec<Word> {
+        if let Some(strings) = self.take_strings() {
+            let trimmed = strings.into_iter().map(|(value, range)| self.json_word((value.trim().to_owned(), range)));
             return trimmed.collect();
         }
         let words = split_blanks(self.text(), self.arguments.clone());

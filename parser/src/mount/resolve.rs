@@ -13,7 +13,7 @@ use crate::span::Span;
 use crate::suggest::suggest;
 
 /// Every key; the order is that of the reference's suggestions.
-static KEYS: &[&str] = &[
+pub(super) static KEYS: &[&str] = &[
     "type",
     "from",
     "source",
@@ -89,7 +89,7 @@ impl Mount {
 
 impl Fields {
     fn read(&mut self, option: &MountOption, expander: &Expander<'_>) -> Result<(), Diagnostic> {
-        let key = option.key.value.as_str();
+        let key = &*option.key.value;
         let Some(word) = &option.value else { return self.read_alone(option, key) };
         if key == "from" {
             self.from = Some(word.clone()).filter(|word| !word.raw.is_empty());
@@ -179,7 +179,7 @@ impl Fields {
     fn check(&self, mount: &Mount) -> Result<(), Diagnostic> {
         let kind = self.kind.name();
         let refuse = |keys: &[&str], message: String, help: &str| {
-            let span = mount.options.iter().rev().find(|option| keys.contains(&option.key.value.as_str()));
+            let span = mount.options.iter().rev().find(|option| keys.contains(&&*option.key.value));
             let span = span.map_or(mount.span, |option| option.key.span);
             Err(Diagnostic::error(codes::MOUNT_KEY_OF_TYPE, message, span).with_help(help))
         };
@@ -287,7 +287,7 @@ impl Fields {
             return Ok(self.target.clone());
         }
         let keys = ["target", "dst", "destination"];
-        let given = mount.options.iter().rev().find(|option| keys.contains(&option.key.value.as_str()));
+        let given = mount.options.iter().rev().find(|option| keys.contains(&&*option.key.value));
         let span = given.map_or(mount.span, |option| option.key.span);
         let message = format!("invalid mount target {:?}", self.target);
         let help = "give the mount a target below the root, as in target=/PATH";
