@@ -1,5 +1,7 @@
 //! The stage table: what FROM and `--from` name (dockerfile.md §10).
 
+use std::collections::HashMap;
+
 use strake_layers::{Platform, Reference};
 use strake_parser::{Diagnostic, Dockerfile, Rule, Span, Stage, Word, suggest};
 
@@ -98,13 +100,16 @@ pub(super) struct Table<'a> {
     pub(super) options: &'a PlanOptions,
     pub(super) globals: Globals,
     pub(super) entries: Vec<StageEntry<'a>>,
+    /// The last stage of each name.
+    named: HashMap<String, usize>,
 }
 
 impl<'a> Table<'a> {
     /// Expands and binds every FROM.
     pub(super) fn new(dockerfile: &'a Dockerfile, options: &'a PlanOptions, lints: &mut Lints) -> Self {
         let globals = Globals::new(dockerfile, options, lints);
-        let mut table = Self { dockerfile, options, globals, entries: Vec::with_capacity(dockerfile.stages.len()) };
+        let entries = Vec::with_capacity(dockerfile.stages.len());
+        let mut table = Self { dockerfile, options, globals, entries, named: HashMap::new() };
         for stage in &dockerfile.stages {
             lints.enter(stage.check_overrides.as_deref());
             let base_name = table.base_name(stage, lints);
@@ -116,6 +121,7 @@ impl<'a> Table<'a> {
             let base_name = base_name.unwrap_or_default();
             let words = std::iter::once(&stage.base).chain(&stage.platform);
             let used_in_from = words.flat_map(|word| table.globals.used(dockerfile, word)).collect();
+            table.named.extend(key.iter().map(|key| (key.clone(), table.entries.len())));
             table.entries.push(StageEntry { stage, key, base, base_name, used_in_from, platform, replaced });
         }
         lints.enter(None);
@@ -170,8 +176,8 @@ impl<'a> Table<'a> {
             return self.bind_context(context, stage.base.span, lints);
         }
         let lower = name.to_lowercase();
-        if let Some(found) = self.entries.iter().rposition(|entry| entry.key.as_deref() == Some(&*lower)) {
-            return Some(self.through(found));
+        if let Some(found) = self.named.get(&lower) {
+            return Some(self.through(*found));
         }
         if name == "scratch" {
             return Some(Bound::Scratch);
@@ -277,8 +283,8 @@ impl<'a> Table<'a> {
             return Ok((self.through(index), name));
         }
         let lower = name.to_lowercase();
-        if let Some(found) = self.entries.iter().rposition(|entry| entry.key.as_deref() == Some(&*lower)) {
-            return Ok((self.through(found), name));
+        if let Some(found) = self.named.get(&lower) {
+            return Ok((self.through(*found), name));
         }
         if name == "scratch" {
             return Ok((Bound::Scratch, name));
@@ -371,7 +377,7 @@ impl<'a> Table<'a> {
         let last = self.entries.len().saturating_sub(1);
         let Some(wanted) = self.options.target.as_deref().filter(|wanted| !wanted.is_empty()) else { return Ok(last) };
         let lower = wanted.to_lowercase();
-        let named = self.entries.iter().rposition(|entry| entry.key.as_deref() == Some(&*lower));
+        let named = self.named.get(&lower).copied();
         let numbered = || wanted.parse().ok().filter(|index| *index < self.entries.len());
         if let Some(found) = named.or_else(numbered) {
             return Ok(found);

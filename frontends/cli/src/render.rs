@@ -28,8 +28,13 @@ pub fn finding(finding: &Finding, colour: bool) -> String {
         }
         return renderer.render(&[group]) + "\n";
     }
-    let mut snippet = Snippet::source(text).path(&*finding.file).fold(true);
-    let clamp = |span: strake::Span| span.start.min(text.len())..span.end.clamp(span.start, text.len());
+    let lines = shown_lines(found, text);
+    let first = finding.source.line_of(lines.start);
+    let mut snippet = Snippet::source(&text[lines.clone()]).line_start(first).path(&*finding.file).fold(true);
+    let clamp = |span: strake::Span| {
+        let start = span.start.min(text.len());
+        start - lines.start..span.end.clamp(start, text.len()) - lines.start
+    };
     snippet = snippet.annotation(AnnotationKind::Primary.span(clamp(found.span)));
     for label in &found.labels {
         snippet = snippet.annotation(AnnotationKind::Context.span(clamp(label.span)).label(label.message.as_str()));
@@ -49,6 +54,16 @@ pub fn finding(finding: &Finding, colour: bool) -> String {
     let mut out = renderer.render(&[group]);
     out.push('\n');
     out
+}
+
+/// Gives the whole lines from the first place that a finding shows to the last: the rest of a long file costs time.
+fn shown_lines(found: &strake::Diagnostic, text: &str) -> std::ops::Range<usize> {
+    let spans = || found.labels.iter().map(|label| label.span).chain([found.span]);
+    let start = spans().map(|span| span.start).min().unwrap_or_default().min(text.len());
+    let end = spans().map(|span| span.end).max().unwrap_or_default().clamp(start, text.len());
+    let before = text.as_bytes()[..start].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let after = text.as_bytes()[end..].iter().position(|byte| *byte == b'\n').map_or(text.len(), |at| end + at + 1);
+    before..after
 }
 
 /// Everything about an error: findings with excerpts, warnings among them, the log's end of a failed RUN, causes, help.
