@@ -246,7 +246,7 @@ impl<'a> Parser<'a> {
             let line = LogicalLine::read(&physical, &mut self.lines, self.language.escape, &mut self.comments);
             let (start, end) = line.trimmed();
             if start < end {
-                self.read_statement(line, start, end);
+                self.read_statement(&line, start, end);
             }
         }
         self.close_stage();
@@ -273,7 +273,7 @@ impl<'a> Parser<'a> {
         self.docs.push(Spanned::new(trimmed.to_owned(), Span::new(start, start + trimmed.len())));
     }
 
-    fn read_statement(&mut self, line: LogicalLine<'_>, start: usize, end: usize) {
+    fn read_statement(&mut self, line: &LogicalLine<'_>, start: usize, end: usize) {
         let text = &line.text;
         let head = Head::read(text, start..end, self.language);
         let nested = head.nested(text, self.language.escape);
@@ -281,7 +281,7 @@ impl<'a> Parser<'a> {
         if nested.as_ref().unwrap_or(&head).takes_heredocs()
             && memchr::memchr(b'<', text.as_bytes()).is_some_and(|at| text[at..].contains("<<"))
         {
-            bodies = Bodies::read(&line, self.source, &mut self.lines);
+            bodies = Bodies::read(line, self.source, &mut self.lines);
         }
         let span = Span::new(line.source_offset(start), bodies.end.unwrap_or(line.span(start, end).end));
         let lines = LineRange { first: line.lines.first, last: self.lines.number().max(line.lines.last) };
@@ -292,7 +292,7 @@ impl<'a> Parser<'a> {
             Keyword::spelling(head.keyword, &text[head.word.clone()]),
             line.span(head.word.start, head.word.end),
         );
-        let statement = instruction::read_statement(&line, head, bodies.heredocs, self.language, &mut self.diagnostics);
+        let statement = instruction::read_statement(line, head, bodies.heredocs, self.language, &mut self.diagnostics);
         let has_empty_continuation = line.has_empty_continuation;
         let joined = line.joined(start);
         match statement {
