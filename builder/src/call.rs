@@ -127,8 +127,8 @@ impl Phases<'_> {
                 description: name.as_deref().and_then(|name| plan::description(&stage.docs, name)),
                 name,
                 is_default: stage.index + 1 == last,
-                base: stage.base.raw.clone(),
-                platform: stage.platform.as_ref().map(|word| word.raw.clone()),
+                base: stage.base.raw.to_string(),
+                platform: stage.platform.as_ref().map(|word| word.raw.to_string()),
                 location: found_in.location(stage.from_span, stage.lines),
             }
         });

@@ -18,7 +18,7 @@ fuzz_target!(|data: &[u8]| {
     let value = String::from_utf8_lossy(value).into_owned();
     let lookup = |name: &str| (name.len() % 2 == 1).then(|| value.clone());
     let expander = Expander::new(escape, &lookup);
-    let word = Word { raw: String::from_utf8_lossy(text).into_owned(), span: Span::default() };
+    let word = Word { raw: String::from_utf8_lossy(text).into(), span: Span::default() };
     if let Ok(expanded) = expander.word(&word) {
         assert!(expanded.text.len() <= MAX_WORD);
         if !word.raw.contains(['$', '\'', '"', '\\', '`']) {

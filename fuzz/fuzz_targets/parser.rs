@@ -34,7 +34,7 @@ fuzz_target!(|data: &[u8]| {
                 drop(expander.heredoc(&heredoc.content(), heredoc.span));
             }
         }
-        drop(expander.word(&Word { raw: instruction.original(&dockerfile.source).to_owned(), span: instruction.span }));
+        drop(expander.word(&Word { raw: instruction.original(&dockerfile.source).into(), span: instruction.span }));
     }
     let settings = CheckSettings::parse("experimental=all").expect("it is well-formed");
     drop(lint::check(dockerfile, &settings, &|_| true));

@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use smol_str::SmolStr;
+
 use crate::check::CheckSettings;
 use crate::features::{Feature, FeatureSet, Language};
 use crate::mount::Mount;
@@ -247,7 +249,7 @@ pub enum Condition {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Word {
     /// The text with quotes, escapes and variables, continuations joined.
-    pub raw: String,
+    pub raw: SmolStr,
     /// Where it is written.
     pub span: Span,
 }

@@ -31,7 +31,7 @@ const MAX_SHOWN: usize = 1 << 10;
 ///
 /// let lookup = |name: &str| (name == "V").then(|| "1.2".to_owned());
 /// let expander = Expander::new(Escape::Backslash, &lookup);
-/// let word = Word { raw: "app-${V:-0}.tgz".to_owned(), ..Word::default() };
+/// let word = Word { raw: "app-${V:-0}.tgz".into(), ..Word::default() };
 /// assert_eq!(expander.word(&word)?.text, "app-1.2.tgz");
 /// # Ok::<(), strake_parser::ExpandError>(())
 /// ```

@@ -193,7 +193,7 @@ impl<'a> FlagWords<'a> {
         // Where nothing was removed the value stands in the text as it is.
         let value_span =
             if matches!(word.text, Cow::Borrowed(_)) { line.span(word.end - value.len(), word.end) } else { span };
-        Some(Flag { name, value: Word { raw: value.to_owned(), span: value_span }, is_true, span })
+        Some(Flag { name, value: Word { raw: value.into(), span: value_span }, is_true, span })
     }
 }
 

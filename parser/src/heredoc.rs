@@ -46,7 +46,7 @@ struct Unquoted {
 
 /// Removes quotes and escapes of a delimiter; none when it is not one word.
 fn unquote(text: &str) -> Result<Option<Unquoted>, String> {
-    let mut name = String::new();
+    let mut name = String::with_capacity(text.len());
     let mut expand = true;
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
@@ -211,7 +211,7 @@ impl Bodies {
                     return bodies;
                 }
             };
-            let word = Word { raw: raw.to_owned(), span };
+            let word = Word { raw: raw.into(), span };
             let from = lines.offset();
             let Some(until) = find_terminator(&start, lines) else {
                 bodies.unterminated = Some((start.name, span));

@@ -205,16 +205,15 @@ impl<'a> Scope<'a> {
     }
 
     fn word(&self, range: Range<usize>) -> Word {
-        Word { span: self.line.span(range.start, range.end), raw: self.line.text[range].to_owned() }
+        Word { span: self.line.span(range.start, range.end), raw: self.line.text[range].into() }
     }
 
     fn spanned(&self, range: Range<usize>) -> Spanned<String> {
-        let word = self.word(range);
-        Spanned::new(word.raw, word.span)
+        Spanned::new(self.line.text[range.clone()].to_owned(), self.line.span(range.start, range.end))
     }
 
     fn json_word(&self, (raw, range): (String, Range<usize>)) -> Word {
-        Word { raw, span: self.line.span(range.start, range.end) }
+        Word { raw: raw.into(), span: self.line.span(range.start, range.end) }
     }
 
     /// Takes out the strings of the JSON form and where they are written; none in the other form.

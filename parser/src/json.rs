@@ -100,7 +100,7 @@ struct Reader<'a> {
     at: usize,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
@@ -120,13 +120,8 @@ impl Reader<'_> {
     /// Reads a string; none when it is no valid one.
     fn string(&mut self) -> Option<String> {
         self.eat(b'"').then_some(())?;
-        let mut out = String::new();
+        let mut out = self.plain()?.to_owned();
         loop {
-            let start = self.at;
-            while self.peek().is_some_and(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
-                self.at += 1;
-            }
-            out.push_str(self.text.get(start..self.at)?);
             match self.peek()? {
                 b'"' => {
                     self.at += 1;
@@ -135,10 +130,20 @@ impl Reader<'_> {
                 b'\\' => {
                     self.at += 1;
                     out.push(self.escape()?);
+                    out.push_str(self.plain()?);
                 }
                 _ => return None,
             }
         }
+    }
+
+    /// Reads what stands for itself, up to a quote, an escape or a sign that a string cannot hold.
+    fn plain(&mut self) -> Option<&'a str> {
+        let start = self.at;
+        while self.peek().is_some_and(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+            self.at += 1;
+        }
+        self.text.get(start..self.at)
     }
 
     fn escape(&mut self) -> Option<char> {

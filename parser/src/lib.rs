@@ -84,6 +84,7 @@ pub use mount::{
 pub use parse::{ParseOptions, Parsed, parse, parse_onbuild};
 pub use pieces::{Piece, PieceKind};
 pub use rule::Rule;
+pub use smol_str::SmolStr;
 pub use source::{IncludedText, SourceText};
 pub use span::{LineRange, Span, Spanned};
 pub use suggest::suggest;

@@ -168,8 +168,7 @@ impl Mount {
                 Some((key, text)) => {
                     let at = start + quote + key.len();
                     let key = Spanned::new(lower(key), place(start + quote, at));
-                    let text =
-                        Word { raw: text.to_owned(), span: place(at + 1, end.saturating_sub(quote).max(at + 1)) };
+                    let text = Word { raw: text.into(), span: place(at + 1, end.saturating_sub(quote).max(at + 1)) };
                     MountOption { key, value: Some(text), field: field.text }
                 }
                 None => MountOption { key: Spanned::new(lower(&field.text), whole), value: None, field: field.text },

@@ -39,7 +39,7 @@ fn show(text: &str) -> String {
 
 fn expand(raw: &str) -> String {
     let expander = Expander::new(Escape::Backslash, &|_| None);
-    let word = Word { raw: raw.to_owned(), span: Span::default() };
+    let word = Word { raw: raw.into(), span: Span::default() };
     let error = expander.word(&word).expect_err("the word is wrong");
     render(&SourceText::new(b""), &[error.into()])
 }

@@ -43,10 +43,8 @@ fn resolve_all(parsed: &Parsed) {
             }
         }
         drop(
-            expander.word(&Word {
-                raw: instruction.original(&parsed.dockerfile.source).to_owned(),
-                span: instruction.span,
-            }),
+            expander
+                .word(&Word { raw: instruction.original(&parsed.dockerfile.source).into(), span: instruction.span }),
         );
     }
     drop(lint::check(
@@ -172,7 +170,7 @@ proptest! {
         let lookup = |name: &str| (name.len() % 2 == 1).then(|| "v a*l\\ue".to_owned());
         for escape in [Escape::Backslash, Escape::Backtick] {
             let expander = Expander::new(escape, &lookup);
-            let word = Word { raw: text.clone(), span: Span::default() };
+            let word = Word { raw: text.as_str().into(), span: Span::default() };
             drop(expander.word(&word));
             drop(expander.words(&word));
             drop(expander.heredoc(&bytes, Span::default()));
@@ -184,14 +182,14 @@ proptest! {
         let lookup = |name: &str| (name == "V").then(|| value.clone());
         let expander = Expander::new(Escape::Backslash, &lookup);
         for raw in [format!("${{V#{pattern}}}"), format!("${{V%%{pattern}}}"), format!("${{V/{pattern}/x}}"), format!("${{V//{pattern}/$A}}")] {
-            drop(expander.word(&Word { raw, span: Span::default() }));
+            drop(expander.word(&Word { raw: raw.into(), span: Span::default() }));
         }
     }
 
     #[test]
     fn plain_words_expand_to_themselves(text in "[a-zA-Z0-9_./:é -]{0,30}") {
         let expander = Expander::new(Escape::Backslash, &|_| None);
-        let word = Word { raw: text.clone(), span: Span::default() };
+        let word = Word { raw: text.as_str().into(), span: Span::default() };
         prop_assert_eq!(expander.word(&word).unwrap().text, text);
     }
 }

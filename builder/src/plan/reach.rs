@@ -249,7 +249,7 @@ fn uses_of(
                 let Some(word) = mount.from() else { continue };
                 let target = ["target", "dst", "destination"].iter().find_map(|key| mount.option(key));
                 let target = target.map(|word| word.raw.clone()).unwrap_or_default();
-                bind(word, word.span, UseKind::Mount { target });
+                bind(word, word.span, UseKind::Mount { target: target.into() });
             }
         }
         _ => {}

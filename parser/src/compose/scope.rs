@@ -78,7 +78,7 @@ impl<'a> Scope<'a> {
             InstructionKind::Env(pairs) => {
                 for (name, _) in &pairs.pairs {
                     if let Some(values) = &mut self.stage {
-                        values.insert(name.raw.clone(), Value::Env);
+                        values.insert(name.raw.to_string(), Value::Env);
                     }
                 }
             }

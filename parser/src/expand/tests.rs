@@ -16,7 +16,7 @@ fn lookup(name: &str) -> Option<String> {
 }
 
 fn word(raw: &str) -> Word {
-    Word { raw: raw.to_owned(), span: Span::new(0, raw.len()) }
+    Word { raw: raw.into(), span: Span::new(0, raw.len()) }
 }
 
 fn expand(raw: &str) -> String {

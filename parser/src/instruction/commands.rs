@@ -101,7 +101,7 @@ impl Scope<'_> {
     fn read_env(&mut self, flags: &mut Flags) -> Option<Spanned<String>> {
         let given = flags.take("env")?;
         if is_variable(&given.raw) {
-            return Some(Spanned::new(given.raw, given.span));
+            return Some(Spanned::new(given.raw.into(), given.span));
         }
         let message = format!("--env={} is not the name of a variable", given.raw);
         let help = "a name is letters, digits and _, and does not begin with a digit: --env=VERSION";

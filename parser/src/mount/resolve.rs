@@ -358,7 +358,7 @@ mod tests {
 
     fn resolve(value: &str) -> Result<MountSpec, String> {
         let lookup = |name: &str| (name == "DIR").then(|| "/var/cache".to_owned());
-        let word = Word { raw: value.to_owned(), span: Span::new(0, value.len()) };
+        let word = Word { raw: value.into(), span: Span::new(0, value.len()) };
         let mount = Mount::parse(&word).map_err(|error| error.message)?;
         mount.resolve(&Expander::new(Escape::Backslash, &lookup)).map_err(|error| error.message)
     }
