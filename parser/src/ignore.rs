@@ -101,7 +101,12 @@ impl IgnoreRules {
             if cleaned.len() > 1 && cleaned.first() == Some(&b'/') {
                 cleaned.remove(0);
             }
-            rules.push(index + 1, text, is_exception, cleaned)?;
+            // The reference looks for the mark once more when the slash is gone: `/!a` is an exception, too.
+            let late = !is_exception && cleaned.first() == Some(&b'!');
+            if late {
+                cleaned.remove(0);
+            }
+            rules.push(index + 1, text, is_exception || late, cleaned)?;
         }
         Ok(rules)
     }

@@ -119,6 +119,15 @@ fn excluded_directories_are_read_only_where_needed() {
 }
 
 #[test]
+fn a_mark_behind_the_first_slash_makes_an_exception() {
+    assert!(!ignored("*\n/!keep\n", "keep"));
+    assert!(!ignored("*\n./!keep\n", "keep"));
+    assert!(ignored("*\n./!keep\n", "other"));
+    let error = IgnoreRules::parse(b"/!\n").unwrap_err();
+    assert!(error.message.contains("illegal exclusion pattern"), "{}", error.message);
+}
+
+#[test]
 fn a_class_in_an_exception_keeps_folders_readable() {
     // Found by fuzzing: `\D` matches any sign that is no digit, so the folder's name is no hint.
     let rules = IgnoreRules::parse(b"*\n!\\D/*\n").unwrap();
