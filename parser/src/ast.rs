@@ -420,7 +420,7 @@ pub enum CopySource {
     /// A path, URL or git reference, not expanded.
     Word(Word),
     /// A file whose content stands in the Dockerfile.
-    Heredoc(Heredoc),
+    Heredoc(Box<Heredoc>),
 }
 
 /// ADD (dockerfile.md §13.5).

@@ -244,7 +244,12 @@ fn unknown_flag(
 
 /// Reads one word up to unquoted whitespace; quotes are removed, an escape makes the next character literal.
 fn scan_word(text: &str, escape: Escape) -> (Cow<'_, str>, usize) {
-    let plain = text.find(|c: char| c.is_whitespace() || c == '\'' || c == '"' || c == escape.char());
+    // Bytes first: most words have nothing but ASCII.
+    let is_end =
+        |byte: u8| !byte.is_ascii_graphic() || byte == b'\'' || byte == b'"' || char::from(byte) == escape.char();
+    let start = text.bytes().position(is_end).unwrap_or(text.len());
+    let is_end = |c: char| c.is_whitespace() || c == '\'' || c == '"' || c == escape.char();
+    let plain = text[start..].find(is_end).map(|at| start + at);
     let Some(plain) = plain else { return (Cow::Borrowed(text), text.len()) };
     if text[plain..].starts_with(char::is_whitespace) {
         return (Cow::Borrowed(&text[..plain]), plain);

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::features::{self, FeatureSet};
 
 /// A keyword.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Keyword {
     Add,
     Arg,
@@ -61,9 +61,8 @@ impl Keyword {
     /// Finds a keyword in any letter case, also one that the file did not opt in to.
     pub(crate) fn find(word: &str) -> Option<Self> {
         let first = word.as_bytes().first()?.to_ascii_uppercase();
-        // The names are sorted, so that few of them are looked at.
-        let from = KEYWORDS.partition_point(|(name, _)| name.as_bytes()[0] < first);
-        let mut near = KEYWORDS[from..].iter().take_while(|(name, _)| name.as_bytes()[0] == first);
+        let is_near = |name: &str| name.len() == word.len() && name.as_bytes()[0] == first;
+        let mut near = KEYWORDS.iter().filter(|(name, _)| is_near(name));
         near.find(|(name, _)| name.eq_ignore_ascii_case(word)).map(|(_, keyword)| *keyword)
     }
 
@@ -101,8 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_sorted_and_in_the_order_of_the_keywords() {
-        assert!(KEYWORDS.is_sorted());
+    fn the_table_is_in_the_order_of_the_keywords() {
         for (name, keyword) in KEYWORDS {
             assert_eq!(keyword.name(), name);
         }

@@ -25,6 +25,9 @@ impl<'a> PhysicalLine<'a> {
 
     /// Gives the text without leading blanks, and where that begins.
     pub(crate) fn stripped(&self) -> (&'a str, usize) {
+        if self.text.as_bytes().first().is_some_and(u8::is_ascii_graphic) {
+            return (self.text, self.start);
+        }
         let text = self.text.trim_start();
         (text, self.end() - text.len())
     }

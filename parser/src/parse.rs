@@ -314,7 +314,8 @@ impl<'a> Parser<'a> {
                     from_span: span,
                     lines,
                     has_empty_continuation,
-                    instructions: Vec::new(),
+                    // Most stages have some more.
+                    instructions: Vec::with_capacity(16),
                     span,
                 });
             }

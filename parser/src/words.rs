@@ -44,30 +44,39 @@ pub(crate) fn split_quoted(text: &str, range: Range<usize>, escape: Escape) -> V
     let mut words = Vec::new();
     let mut start = None;
     let mut quote = None;
-    let base = range.start;
     let end = range.end;
-    let mut chars = text[range].char_indices().map(|(at, c)| (base + at, c));
-    while let Some((at, c)) = chars.next() {
-        if quote.is_none() && c.is_whitespace() {
+    let mut at = range.start;
+    // Gives whether a character is whitespace, and its length.
+    let look = |at: usize| match text.as_bytes()[at] {
+        byte @ 0..0x80 => (matches!(byte, b'\t'..=b'\r' | b' '), 1),
+        _ => text[at..].chars().next().map_or((false, 1), |c| (c.is_whitespace(), c.len_utf8())),
+    };
+    while at < end {
+        let c = text.as_bytes()[at];
+        let (is_space, length) = look(at);
+        if quote.is_none() && is_space {
             if let Some(start) = start.take() {
                 words.push(start..at);
             }
+            at += length;
             continue;
         }
         let word = *start.get_or_insert(at);
-        if c == escape.char() && quote != Some('\'') {
+        if char::from(c) == escape.char() && quote != Some(b'\'') {
             // An escape as the last character is dropped.
-            if chars.next().is_none() {
+            if at + 1 >= end {
                 if at > word {
                     words.push(word..at);
                 }
                 return words;
             }
+            at += look(at + 1).1;
         } else if quote == Some(c) {
             quote = None;
-        } else if quote.is_none() && (c == '\'' || c == '"') {
+        } else if quote.is_none() && (c == b'\'' || c == b'"') {
             quote = Some(c);
         }
+        at += length;
     }
     if let Some(start) = start {
         words.push(start..end);

@@ -98,7 +98,7 @@ impl Scope<'_> {
                 None => self.heredoc_without_body(start, &word),
             };
             heredoc.word = word;
-            sources.push(CopySource::Heredoc(heredoc));
+            sources.push(CopySource::Heredoc(Box::new(heredoc)));
         }
         self.check_unused_heredocs(&heredocs, has_heredoc);
         Some(Copy {
