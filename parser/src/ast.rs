@@ -53,16 +53,36 @@ impl Dockerfile {
     ///
     /// The reference names the first of them in its messages (dockerfile.md §20.1).
     pub fn lines_of(&self, place: Span) -> LineRange {
+        let is_in_order = self.source.included().is_empty();
+        let found = if is_in_order { self.find_lines(place.start) } else { self.search_lines(place.start) };
+        found.unwrap_or_else(|| {
+            let first = self.source.line_of(place.start);
+            let last = self.source.line_of(place.end.saturating_sub(1).max(place.start));
+            LineRange { first, last }
+        })
+    }
+
+    /// Finds the instruction at `at` by halving: a file with a finding in each line is not read once for each.
+    fn find_lines(&self, at: usize) -> Option<LineRange> {
+        let within = |list: &[Instruction]| {
+            let before = list.partition_point(|instruction| instruction.span.start <= at).checked_sub(1)?;
+            (at < list[before].span.end).then_some(list[before].lines)
+        };
+        let before = self.stages.partition_point(|stage| stage.from_span.start <= at).checked_sub(1);
+        match before.map(|index| &self.stages[index]) {
+            None => within(&self.global_args).or_else(|| within(&self.orphans)),
+            Some(stage) if at < stage.from_span.end => Some(stage.lines),
+            Some(stage) => within(&stage.instructions),
+        }
+    }
+
+    /// Finds the instruction at `at` where the texts of included files stand behind the others, out of order.
+    fn search_lines(&self, at: usize) -> Option<LineRange> {
         let froms = self.stages.iter().map(|stage| (stage.from_span, stage.lines));
         let inside = self.stages.iter().flat_map(|stage| &stage.instructions);
         let others = self.global_args.iter().chain(&self.orphans).chain(inside);
         let mut all = froms.chain(others.map(|instruction| (instruction.span, instruction.lines)));
-        if let Some((_, lines)) = all.find(|(span, _)| (span.start..span.end).contains(&place.start)) {
-            return lines;
-        }
-        let first = self.source.line_of(place.start);
-        let last = self.source.line_of(place.end.saturating_sub(1).max(place.start));
-        LineRange { first, last }
+        all.find(|(span, _)| (span.start..span.end).contains(&at)).map(|(_, lines)| lines)
     }
 }
 
@@ -504,4 +524,23 @@ pub struct Onbuild {
     pub trigger: String,
     /// The instruction that the text holds.
     pub instruction: Box<Instruction>,
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{ParseOptions, parse};
+
+    #[test]
+    fn halving_finds_what_a_search_finds() {
+        let text = "# c\nARG A=1\nRUN orphan\nARG B\n\nFROM a AS x\n# c\nRUN a \\\n  b\nCOPY <<E /\nbody\nE\n\n\
+                    FROM x\nFROM b\nCMD c\n";
+        let tree = parse(text.as_bytes(), &ParseOptions::default()).dockerfile;
+        let places = 0..=text.len();
+        let found: Vec<_> = places.clone().map(|at| tree.find_lines(at)).collect();
+        let searched: Vec<_> = places.map(|at| tree.search_lines(at)).collect();
+        assert_eq!(found, searched);
+        let mut lines: Vec<_> = found.into_iter().flatten().map(|lines| lines.first).collect();
+        lines.dedup();
+        assert_eq!(lines, [2, 3, 4, 6, 8, 10, 14, 15, 16]);
+    }
 }

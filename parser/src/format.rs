@@ -95,7 +95,7 @@ impl Formatter<'_> {
             }
             // At the top a blank line keeps a comment from being read as a directive.
             let is_kept = has_any || matches!(piece.kind, PieceKind::Comment);
-            if wants_blank && is_kept || breaks.contains(&index) {
+            if wants_blank && is_kept || breaks.binary_search(&index).is_ok() {
                 self.out.extend_from_slice(self.line_end);
             }
             wants_blank = false;
