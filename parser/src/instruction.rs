@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::ast::{Escape, Heredoc, Instruction, InstructionKind, Onbuild, Word};
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Severity, keep};
-use crate::features::{self, Language};
+use crate::features::{self, Feature, Language};
 use crate::flags::{FlagSpec, FlagWords, Flags};
 use crate::json::{self, JsonArray};
 use crate::keyword::Keyword;
@@ -172,6 +172,9 @@ fn unknown(line: &LogicalLine<'_>, Range { start, end }: Range<usize>) -> Instru
     InstructionKind::Unknown(Spanned::new(line.text[start..end].to_owned(), line.span(start, end)))
 }
 
+/// What other languages call the lines of a block.
+const BLOCK_WORDS: &[(&str, &str)] = &[("END", "ENDIF"), ("FI", "ENDIF"), ("ELIF", "ELSE IF"), ("ELSEIF", "ELSE IF")];
+
 fn unknown_instruction(word: &str, language: Language, span: Span) -> Diagnostic {
     let shown: String = word.chars().take(100).collect();
     let made =
@@ -180,7 +183,8 @@ fn unknown_instruction(word: &str, language: Language, span: Span) -> Diagnostic
         return made("").with_help(feature.remedy());
     }
     let upper = word.to_uppercase();
-    match suggest(&upper, Keyword::names(language.features)) {
+    let of_block = BLOCK_WORDS.iter().find(|(other, _)| *other == upper && language.features.contains(Feature::If));
+    match of_block.map(|(_, name)| *name).or_else(|| suggest(&upper, Keyword::names(language.features))) {
         Some(near) => {
             let near = if word == word.to_lowercase() { near.to_lowercase() } else { near.to_owned() };
             made(&format!(" (did you mean {near}?)")).with_fix(span, near)

@@ -230,6 +230,19 @@ fn blocks_hold_whole_stages_or_arguments() {
 }
 
 #[test]
+fn words_for_blocks_of_other_languages_are_known() {
+    let text = "FROM a\nIF a == b\nELIF b == c\nfi\nEND\nENDIF\n";
+    insta::assert_snapshot!(problems(&Case::default().compose(text)), @r"
+    E0101 Dockerfile:4: unknown instruction: ELIF (did you mean ELSE IF?)
+    E0101 Dockerfile:5: unknown instruction: fi (did you mean endif?)
+    E0101 Dockerfile:6: unknown instruction: END (did you mean ENDIF?)
+    ");
+    insta::assert_snapshot!(problems(&parse(b"FROM a\nEND\n", &ParseOptions::default())), @r"
+    E0101 Dockerfile:2: unknown instruction: END (did you mean ENV?)
+    ");
+}
+
+#[test]
 fn blocks_out_of_order_are_explained() {
     let found = |text: &str| problems(&Case::default().compose(text));
     insta::assert_snapshot!(found("FROM a\nIF $TARGETOS == linux\nRUN x\n"), @r"
