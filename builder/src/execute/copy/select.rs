@@ -44,10 +44,10 @@ pub(super) fn select(tree: &Tree, text: &str, path: &ImagePath, keyword: &str) -
         glob::matches(pattern, b"").map_err(|_| malformed(text, keyword))?;
     }
     let prefix = ImagePath::parse(prefix.join(&b'/')).unwrap_or_default();
+    // A wildcard may match nothing, but not in a directory that is not there.
+    let start = find(tree, &prefix)?.ok_or_else(|| not_found(tree, text, &prefix, keyword))?;
     let mut found = Vec::new();
-    if let Some(start) = find(tree, &prefix)? {
-        search(tree, &start, patterns, &mut found)?;
-    }
+    search(tree, &start, patterns, &mut found)?;
     let mut matches = Vec::new();
     for node in found {
         let name = last_name(&node.entry.path);
