@@ -56,6 +56,11 @@ impl Flags {
         Some(self.flags.remove(at).value)
     }
 
+    /// Takes the value of a flag out that says nothing when it is empty, as in the reference.
+    pub(crate) fn take_filled(&mut self, name: &str) -> Option<Word> {
+        self.take(name).filter(|value| !value.raw.is_empty())
+    }
+
     pub(crate) fn is_true(&self, name: &str) -> bool {
         self.find(name).is_some_and(|flag| flag.is_true)
     }

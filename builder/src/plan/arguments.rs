@@ -76,7 +76,9 @@ impl Globals {
                             value = given.or(Some(made.text));
                             uses = made.names.used;
                         }
-                        Err(error) => lints.push(error),
+                        // What is given counts, and the default is not looked at.
+                        Err(error) if !is_given => lints.push(error),
+                        Err(_) => {}
                     }
                 }
                 globals.values.extend(value.clone().map(|text| (name.clone(), text)));

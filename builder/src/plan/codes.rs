@@ -41,7 +41,8 @@ codes! {
         (sha256: and 64 digits) or cloned (the beginning of the commit's id).";
     SOURCE "E1016" "source that the instruction does not take" "ADD takes addresses and git repositories; COPY takes \
         paths.";
-    BLANK_NAME "E1017" "name that is blank" "The variables in the name gave no text.";
+    BLANK_NAME "W1017" "name that is empty" "The variables in the name of an ENV or LABEL gave no text. The image is built as \
+        written, as by the reference; runtimes that check the environment do not start it.";
     TRIGGER "E1018" "ONBUILD trigger that cannot be read" "The base image brings an instruction with it that is not \
         valid. It stands in the image's config; only its author can mend it.";
     MODE "E1019" "mode that cannot be read" "--chmod takes an octal number from 0 to 07777, or a text like u+rwX,go=r.";

@@ -77,10 +77,11 @@ impl Evaluator<'_, '_> {
         Some(())
     }
 
+    /// Expands the value of a flag; one that comes to nothing is no flag, as in the reference.
     fn flag(&mut self, expander: &Expander<'_>, word: Option<&Word>) -> Option<Option<String>> {
         match word {
             None => Some(None),
-            Some(word) => self.word(expander, word).map(Some),
+            Some(word) => self.word(expander, word).map(|text| (!text.is_empty()).then_some(text)),
         }
     }
 
@@ -216,10 +217,10 @@ fn history_text(keyword: &str, copy: &Copy, chown: Option<&str>, chmod: Option<&
         out.push_str(" --parents");
     }
     // Writing to a String cannot fail.
-    if let Some(chown) = chown.filter(|chown| !chown.is_empty()) {
+    if let Some(chown) = chown {
         let _ = write!(out, " --chown={chown}");
     }
-    if let Some(chmod) = chmod.filter(|chmod| !chmod.is_empty()) {
+    if let Some(chmod) = chmod {
         let _ = write!(out, " --chmod={chmod}");
     }
     for text in texts {

@@ -387,6 +387,13 @@ impl Evaluator<'_, '_> {
         self.pass(Diagnostic::error(code, message, span).with_help(help));
     }
 
+    /// Reports what is doubtful, with what to do.
+    pub(super) fn warn(&mut self, code: &'static str, message: String, span: Span, help: String) {
+        let span = self.at(span);
+        let message = self.in_trigger(message);
+        self.lints.push(Diagnostic::warning(code, message, span).with_help(help));
+    }
+
     /// Reports the warning of a build check.
     pub(super) fn lint(&mut self, rule: Rule, message: String, span: Span, help: &str) {
         let span = self.at(span);

@@ -56,18 +56,16 @@ const SIGNALS: &[&str] = &[
     "USR1", "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ", "RTMIN", "RTMAX",
 ];
 
-/// Tells whether a text is a signal: a number but 0, or a name with or without `SIG`, in any letter case.
+/// Tells whether a text is a signal: any number but 0, or a name with or without `SIG`, in any letter case.
 pub(super) fn is_signal(text: &str) -> bool {
-    if let Ok(number) = text.parse::<u32>() {
+    if let Ok(number) = text.parse::<i64>() {
         return number != 0;
     }
     let upper = text.to_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
-    if SIGNALS.contains(&name) {
-        return true;
-    }
-    let offset = name.strip_prefix("RTMIN+").or_else(|| name.strip_prefix("RTMAX-"));
-    offset.and_then(|offset| offset.parse::<u32>().ok()).is_some_and(|offset| (1..=15).contains(&offset))
+    SIGNALS.contains(&name)
+        || (1..=15).any(|offset| name == format!("RTMIN+{offset}"))
+        || (1..=14).any(|offset| name == format!("RTMAX-{offset}"))
 }
 
 /// Gives the names of signals, for suggestions.
@@ -100,10 +98,10 @@ mod tests {
 
     #[test]
     fn signals_are_names_and_numbers() {
-        for good in ["9", "SIGINT", "int", "SIGRTMIN+3", "RTMAX-1", "SIGCLD"] {
+        for good in ["9", "-1", "SIGINT", "int", "SIGRTMIN+3", "RTMAX-14", "SIGCLD"] {
             assert!(is_signal(good), "{good}");
         }
-        for bad in ["0", "", "SIGFOO", "RTMIN+16", "-1"] {
+        for bad in ["0", "", "SIGFOO", "RTMIN+16", "RTMAX-15", "RTMIN+01"] {
             assert!(!is_signal(bad), "{bad}");
         }
     }

@@ -86,11 +86,10 @@ impl Evaluator<'_, '_> {
                     is_good = false;
                     continue;
                 };
+                // The reference keeps it.
                 if key.is_empty() {
                     let help = format!("give {} a value with ARG or ENV above this line", name.raw);
-                    let message = format!("{keyword} names can not be blank");
-                    this.error_with_help(codes::BLANK_NAME, message, name.span, help);
-                    is_good = false;
+                    this.warn(codes::BLANK_NAME, format!("the name in {keyword} is empty"), name.span, help);
                 }
                 values.push((key, value));
             }

@@ -407,9 +407,6 @@ impl<'a> Lexer<'a> {
         let pattern = String::from_utf8_lossy(&pattern).into_owned();
         let replacement = String::from_utf8_lossy(&replacement).into_owned();
         self.has_odd_replacement |= replacement.contains('\\') || (replaces_all && replacement.contains('$'));
-        if pattern.is_empty() {
-            return Ok(value.into_bytes());
-        }
         let compiled = Pattern::parse(&pattern).map_err(|error| bad_pattern(&pattern, &error))?;
         match compiled.replace(&value, &replacement, replaces_all) {
             Ok(Some(replaced)) => Ok(replaced.into_bytes()),

@@ -99,7 +99,10 @@ fn patterns_match_as_in_the_reference() {
         ("${V/*/x}", "x"),
         ("${V/?/x}", "xoobarbaz"),
         ("${V//[/x}", "foobarbaz"),
-        ("${V///x}", "foobarbaz"),
+        // No pattern stands in each gap, as an empty regular expression does.
+        ("${V///x}", "xfxoxoxbxaxrxbxaxzx"),
+        ("${V/$U/x}", "xfoobarbaz"),
+        ("${U//$U/x}", "x"),
         ("${V//x}", "failed to process \"${V//x}\": syntax error: missing '/' in ${}"),
         (r"${P#\*}", ""),
         (r"${P#\?}", "*"),

@@ -257,7 +257,7 @@ impl Scope<'_> {
 
     /// Reads a duration flag; zero means unset, less than a millisecond is refused.
     fn read_interval(&mut self, flags: &mut Flags, name: &str) -> Duration {
-        let Some(given) = flags.take(name).filter(|given| !given.raw.is_empty()) else { return Duration::ZERO };
+        let Some(given) = flags.take_filled(name) else { return Duration::ZERO };
         let nanoseconds = match parse_duration(&given.raw) {
             Ok(nanoseconds) => nanoseconds,
             Err(error) => {
@@ -278,7 +278,7 @@ impl Scope<'_> {
     }
 
     fn read_retries(&mut self, flags: &mut Flags) -> u32 {
-        let Some(given) = flags.take("retries").filter(|given| !given.raw.is_empty()) else { return 0 };
+        let Some(given) = flags.take_filled("retries") else { return 0 };
         match given.raw.parse::<i32>() {
             Ok(number) if number >= 0 => number.unsigned_abs(),
             Ok(number) => {

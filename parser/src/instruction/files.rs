@@ -44,7 +44,7 @@ impl Scope<'_> {
     pub(super) fn read_add(&mut self) -> Option<InstructionKind> {
         let mut flags = self.read_flags(ADD_FLAGS);
         let copy = self.read_transfer(&mut flags)?;
-        let checksum = flags.take("checksum");
+        let checksum = flags.take_filled("checksum");
         let given = |name| flags.find(name).map(|flag| flag.is_true);
         Some(InstructionKind::Add(Box::new(Add {
             copy,
@@ -104,9 +104,9 @@ impl Scope<'_> {
         Some(Copy {
             sources,
             dest,
-            from: flags.take("from"),
-            chown: flags.take("chown"),
-            chmod: flags.take("chmod"),
+            from: flags.take_filled("from"),
+            chown: flags.take_filled("chown"),
+            chmod: flags.take_filled("chmod"),
             link: flags.is_true("link"),
             parents: flags.is_true("parents"),
             exclude: flags.all("exclude").map(|flag| flag.value.clone()).collect(),

@@ -29,7 +29,7 @@ impl Scope<'_> {
         let words: Vec<_> = split_blanks(self.text(), self.arguments.clone()).collect();
         let mut from = From {
             base: words.first().map_or_else(Word::default, |word| self.word(word.clone())),
-            platform: flags.take("platform"),
+            platform: flags.take_filled("platform"),
             after: flags.all("after").map(|flag| Spanned::new(flag.value.clone(), flag.span)).collect(),
             reset_flag: flags.find("reset").map(|flag| flag.span),
             reset: flags.find("reset").map(|flag| self.read_reset(flag)).unwrap_or_default(),
