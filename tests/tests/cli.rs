@@ -75,6 +75,16 @@ fn missing_files_are_named() {
 }
 
 #[test]
+fn trigger_that_fails_is_shown_with_the_from_that_fires_it() {
+    let host = Host::new();
+    let base = "FROM scratch AS base\nONBUILD COPY app.py /app/\n";
+    assert_shows("trigger_of_a_stage", &host, plain(&host, &format!("{base}FROM base\n")));
+    plain(&host, base).args("-o type=oci,tar=false,dest=child").ok();
+    let child = plain(&host, "FROM child\n").args("--build-context child=oci-layout://child");
+    assert_shows("trigger_of_an_image", &host, child);
+}
+
+#[test]
 fn wrong_values_of_flags_are_named() {
     let host = Host::new();
     host.write("ctx/Dockerfile", "FROM scratch AS build\nENV A=1\nFROM scratch AS app\nENV B=1\n");

@@ -58,6 +58,9 @@ fn errors_name_the_included_file_and_the_way_to_it() {
     let step =
         outcome.events().into_iter().find(|event| event["name"].as_str().is_some_and(|name| name.contains("gone")));
     assert_eq!(step.expect("the step was announced")["line"], 2);
+    // So has a part of a step.
+    host.write("ctx/two.docker", "# a note\nADD --checksum=none https://example.com/app.git /\n");
+    host.build("ctx").run().fails().says(&["two.docker:2:21", "included from Dockerfile:3"]);
 }
 
 #[test]

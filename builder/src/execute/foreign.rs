@@ -26,7 +26,7 @@ pub(super) async fn judge(work: &StepWork<'_>) -> Result<()> {
         if let Some(problem) = judged {
             let help = "containers of Windows do not start from the image: ask its maker for layers in Windows' format";
             let warning = Diagnostic::warning(codes::FOREIGN_LAYER, problem, work.stage.span).with_help(help);
-            work.session.warn(warning);
+            work.session.warn(work.session.found_in.finding(warning));
         }
     }
     Ok(())

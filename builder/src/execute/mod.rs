@@ -204,7 +204,7 @@ impl StageWork {
         };
         let done = done.map_err(|error| {
             let code = if matches!(error, Error::Run { .. }) { run_codes::PROCESS } else { run_codes::STEP };
-            self.session.locate(code, step, &step.title, error)
+            self.session.locate(code, step, step.span, error)
         });
         let outcome = match &done {
             Ok(made) if made.is_cached => Outcome::Cached,

@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use strake_layers::{Cancel, Layer, LayerId, Notice, NoticeSink, Rootfs};
-use strake_parser::Diagnostic;
+use strake_parser::{Diagnostic, Span};
 use strake_snapshotter::{Snapshotter, Store};
 
 use crate::cache::Results;
 use crate::events::{Event, EventSink, Outcome, StepId};
 use crate::export::Clock;
 use crate::finding::FoundIn;
-use crate::plan::graph::Step;
+use crate::plan::graph::{FiredTrigger, Step};
 use crate::request::BuildRequest;
 use crate::resolve::Resolver;
 use crate::runner::Runner;
@@ -166,29 +166,35 @@ impl Session {
         self.judged.lock().unwrap_or_else(PoisonError::into_inner).insert(layer.id())
     }
 
-    /// A finding at the place of a step.
-    pub(crate) fn finding(&self, diagnostic: Diagnostic) -> Finding {
-        self.found_in.finding(diagnostic)
+    /// A finding in a step. One in an ONBUILD trigger stands at the FROM, and says which trigger it is.
+    pub(crate) fn finding(&self, step: &Step, diagnostic: Diagnostic) -> Finding {
+        match &step.trigger {
+            Some(FiredTrigger { span: Some(span), .. }) => {
+                self.found_in.finding(diagnostic.with_label(*span, FiredTrigger::LABEL))
+            }
+            Some(FiredTrigger { text, span: None }) => {
+                let mut finding = self.found_in.finding(diagnostic);
+                finding.notes.push(format!("this is the trigger `ONBUILD {text}` of the base image"));
+                finding
+            }
+            None => self.found_in.finding(diagnostic),
+        }
     }
 
-    /// Gives an error its place in the Dockerfile. A stop has none, and an error that has one keeps it.
-    pub(crate) fn locate(&self, code: &'static str, step: &Step, name: &str, error: Error) -> Error {
+    /// Gives an error its place in the Dockerfile, which is a step or a part of it. A stop has none, and an error that
+    /// has one keeps it.
+    pub(crate) fn locate(&self, code: &'static str, step: &Step, span: Span, error: Error) -> Error {
         if error.is_cancelled() || matches!(error, Error::Step { .. }) {
             return error;
         }
-        let mut diagnostic = Diagnostic::error(code, error.to_string(), step.span);
-        if let Some(trigger) = &step.trigger {
-            diagnostic = diagnostic.with_help(format!("this is the trigger `ONBUILD {trigger}` of the base image"));
-        }
-        if let Some(help) = error.help() {
-            diagnostic.help = Some(help.to_owned());
-        }
-        let finding = Box::new(self.finding(diagnostic));
-        Error::Step { finding, step: name.to_owned(), source: Some(Box::new(error)) }
+        let mut diagnostic = Diagnostic::error(code, error.to_string(), span);
+        diagnostic.help = error.help().map(str::to_owned);
+        let finding = Box::new(self.finding(step, diagnostic));
+        Error::Step { finding, step: step.title.clone(), source: Some(Box::new(error)) }
     }
 
-    /// Reports a warning at the place of a step.
-    pub(crate) fn warn(&self, diagnostic: Diagnostic) {
-        self.report.send(Event::Diagnostic { finding: self.finding(diagnostic) });
+    /// Reports a warning at its place in the Dockerfile.
+    pub(crate) fn warn(&self, finding: Finding) {
+        self.report.send(Event::Diagnostic { finding });
     }
 }

@@ -14,7 +14,7 @@ use crate::resolve::ResolvedImage;
 
 use super::arguments;
 use super::environment::Environment;
-use super::graph::{Base, BuildGraph, CopyFrom, ImageId, Op, PlannedImage, PlannedStage, StageId, Step};
+use super::graph::{Base, BuildGraph, CopyFrom, FiredTrigger, ImageId, Op, PlannedImage, PlannedStage, StageId, Step};
 use super::images::{ImageKey, KnownImages};
 use super::lints::Lints;
 use super::options::PlanOptions;
@@ -160,20 +160,19 @@ impl<'a> Builder<'a> {
             steps: Vec::new(),
             taken: StageArguments::default(),
             has_cmd: false,
-            place: Place { span: entry.stage.from_span, lines: entry.stage.lines, trigger: None, trigger_span: None },
+            place: Place { span: entry.stage.from_span, lines: entry.stage.lines, trigger: None },
             unknown: Vec::new(),
             escape: self.table.dockerfile.directives.escape(),
         };
         for trigger in &self.reach.triggers[index] {
-            evaluator.place.trigger = Some(trigger.text.clone());
-            evaluator.place.trigger_span = trigger.span;
+            evaluator.place.trigger = Some(FiredTrigger { text: trigger.text.clone(), span: trigger.span });
             evaluator.carry_out(&trigger.instruction);
         }
         evaluator.place.trigger = None;
         let instructions = if entry.replaced.is_some() { &[][..] } else { &entry.stage.instructions };
         for instruction in instructions {
             let (span, lines) = (instruction.span, instruction.lines);
-            evaluator.place = Place { span, lines, trigger: None, trigger_span: None };
+            evaluator.place = Place { span, lines, trigger: None };
             evaluator.lints.enter(instruction.check_overrides.as_deref());
             evaluator.carry_out(instruction);
         }
@@ -308,10 +307,8 @@ pub(super) struct Place {
     pub(super) span: Span,
     /// Its lines.
     pub(super) lines: LineRange,
-    /// The trigger's text.
-    pub(super) trigger: Option<String>,
-    /// Where the trigger stands, when it is of a stage of this file.
-    pub(super) trigger_span: Option<Span>,
+    /// The trigger.
+    pub(super) trigger: Option<FiredTrigger>,
 }
 
 /// Works out one stage, instruction by instruction.
@@ -423,12 +420,12 @@ impl Evaluator<'_, '_> {
     /// Passes on a problem; one in a trigger is shown at the FROM that fires it and, if that is in this file, where the
     /// trigger stands.
     pub(super) fn pass(&mut self, mut found: Diagnostic) {
-        if self.place.trigger.is_some() {
+        if let Some(trigger) = &self.place.trigger {
             let inner = std::mem::replace(&mut found.span, self.place.span);
             found.labels.clear();
             found.fix = None;
-            match self.place.trigger_span {
-                Some(_) => found = found.with_label(inner, "in the ONBUILD trigger that this FROM fires"),
+            match trigger.span {
+                Some(_) => found = found.with_label(inner, FiredTrigger::LABEL),
                 None => found.message = self.in_trigger(found.message),
             }
         }
@@ -437,7 +434,7 @@ impl Evaluator<'_, '_> {
 
     fn in_trigger(&self, message: String) -> String {
         match &self.place.trigger {
-            Some(text) => format!("{message} (in the ONBUILD trigger {text:?} of the base)"),
+            Some(trigger) => format!("{message} (in the ONBUILD trigger {:?} of the base)", trigger.text),
             None => message,
         }
     }
@@ -542,7 +539,7 @@ impl Evaluator<'_, '_> {
         // WORKDIR is not forced, as in the reference (dockerfile.md §21.1).
         let no_cache = (options.no_cache || is_filtered) && !matches!(op, Op::Workdir(_));
         let title = if self.place.trigger.is_some() { format!("ONBUILD {title}") } else { title };
-        let Place { span, lines, trigger, .. } = self.place.clone();
+        let Place { span, lines, trigger } = self.place.clone();
         self.steps.push(Step { op, title, span, lines, trigger, history, no_cache });
     }
 

@@ -96,12 +96,26 @@ pub struct Step {
     pub span: Span,
     /// The physical lines of the instruction.
     pub lines: LineRange,
-    /// The trigger's text, when the step comes from ONBUILD.
-    pub trigger: Option<String>,
+    /// The trigger, when the step comes from ONBUILD.
+    pub trigger: Option<FiredTrigger>,
     /// The index of the step's entry in the history of the stage's config.
     pub history: usize,
     /// Whether the cache may not serve it (`--no-cache`, `--no-cache-filter`).
     pub no_cache: bool,
+}
+
+/// An ONBUILD trigger that fires in a stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FiredTrigger {
+    /// Its text, without ONBUILD.
+    pub text: String,
+    /// Where it stands, when it is of a stage of this file.
+    pub span: Option<Span>,
+}
+
+impl FiredTrigger {
+    /// What is said of [`FiredTrigger::span`] beside a problem, which is shown at the FROM.
+    pub(crate) const LABEL: &str = "in the ONBUILD trigger that this FROM fires";
 }
 
 /// What a step does.

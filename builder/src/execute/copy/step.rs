@@ -104,21 +104,14 @@ async fn tree(work: &StepWork<'_>, op: &CopyOp) -> Result<Tree> {
 
 /// Gives the error of a download or a clone its place: the source.
 fn not_fetched(work: &StepWork<'_>, error: Error, source: &Source) -> Error {
-    let mut error = work.session.locate(codes::DOWNLOAD, work.step, &work.step.title, error);
-    if let Error::Step { finding, .. } = &mut error {
-        finding.diagnostic.span = source.span;
-    }
-    error
+    work.session.locate(codes::DOWNLOAD, work.step, source.span, error)
 }
 
 /// Gives an error its place.
 pub(in crate::execute) fn located(work: &StepWork<'_>, error: CopyError) -> Error {
     match error {
-        CopyError::Located(mut found) => {
-            if let (Some(trigger), None) = (&work.step.trigger, &found.help) {
-                found.help = Some(format!("this is the trigger `ONBUILD {trigger}` of the base image"));
-            }
-            let finding = Box::new(work.session.finding(*found));
+        CopyError::Located(found) => {
+            let finding = Box::new(work.session.finding(work.step, *found));
             Error::Step { finding, step: work.step.title.clone(), source: None }
         }
         CopyError::Other(error) => error,
@@ -138,7 +131,7 @@ pub(in crate::execute) fn keep(
 ) -> Result<Made> {
     let session = work.session;
     for warning in warnings {
-        session.warn(warning);
+        session.warn(session.finding(work.step, warning));
     }
     let mut builder = KeyBuilder::new(keyword);
     builder.add("instruction", &work.step.title);

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use strake_layers::{ImagePath, Layer, LayerSource, Rootfs, Timestamp};
+use strake_parser::Span;
 use strake_snapshotter::{MountTarget, Stack, TargetKind, Tree};
 
 use super::run_key::run_key;
@@ -219,7 +220,8 @@ fn failed(session: &Session, command: &str, exit: &Exit, timeout: Option<Duratio
         None => format!("exit code: {}", exit.code),
     };
     let command = String::from_utf8_lossy(&session.masks.apply(command.as_bytes())).into_owned();
-    let help = exit.hint.clone().or_else(|| match exit.code {
+    let help = exit.hint.clone().or_else(|| {
+        match exit.code {
         _ if exit.timed_out => Some("raise the limit, or find out in the output above what it waited for".to_owned()),
         127 if exit.signal.is_none() => Some(
             "127 most often means that a program was not found: is it installed in this stage, and in PATH?".to_owned(),
@@ -230,32 +232,25 @@ fn failed(session: &Session, command: &str, exit: &Exit, timeout: Option<Duratio
         ),
         137 => Some("137 is SIGKILL: most often the machine or a limit ran out of memory".to_owned()),
         _ => None,
+    }
     });
     Error::Run { command, how, code: exit.code, tail, help }
 }
 
-/// A user error at a step, with its code.
-fn user_error(work: &StepWork<'_>, code: &'static str, message: String, help: &str) -> Error {
-    work.session.locate(code, work.step, &work.step.title, Error::user(message).with_help(help))
+/// A user error at a step or a part of it, with its code.
+fn user_error(work: &StepWork<'_>, code: &'static str, message: String, help: &str, span: Span) -> Error {
+    work.session.locate(code, work.step, span, Error::user(message).with_help(help))
 }
 
 /// The error of output that cannot be the value of a variable, at the flag that asks for it.
 fn unfit_error(work: &StepWork<'_>, output: &RunOutput, unfit: &Unfit) -> Error {
     let message = format!("RUN --env={}: {unfit}", output.name);
-    let mut error = user_error(work, run_codes::OUTPUT, message, unfit.help());
-    if let Error::Step { finding, .. } = &mut error {
-        finding.diagnostic.span = output.span;
-    }
-    error
+    user_error(work, run_codes::OUTPUT, message, unfit.help(), output.span)
 }
 
 /// A user error at a mount of a step.
 fn mount_error(work: &StepWork<'_>, code: &'static str, message: String, help: &str, mount: &RunMount) -> Error {
-    let mut error = user_error(work, code, message, help);
-    if let Error::Step { finding, .. } = &mut error {
-        finding.diagnostic.span = mount.span;
-    }
-    error
+    user_error(work, code, message, help, mount.span)
 }
 
 /// The code of errors about mounts.

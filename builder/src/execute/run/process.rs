@@ -75,6 +75,7 @@ impl Prepared {
                 run_codes::USER,
                 error.to_string(),
                 "make the user in an earlier RUN (adduser, useradd), or give USER a number",
+                work.step.span,
             )
         })?;
         let cwd = ImagePath::clean(&op.cwd).map_err(|error| Error::user(format!("WORKDIR {:?}: {error}", op.cwd)))?;
