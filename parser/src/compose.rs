@@ -6,7 +6,9 @@ use crate::ast::{Condition, Dockerfile, Instruction, InstructionKind, Stage, Wor
 use crate::clean::clean_path;
 use crate::codes;
 use crate::diagnostic::{Diagnostic, keep};
-use crate::features::Language;
+use crate::features::{Feature, Language};
+use crate::instruction::block_word;
+use crate::keyword::Keyword;
 use crate::parse::{self, Item, ParseOptions, Parsed};
 use crate::source::SourceText;
 use crate::span::Span;
@@ -158,6 +160,8 @@ impl Composer<'_> {
                 }
                 return;
             }
+            // The error about the line is enough: it begins or ends a block all the same.
+            InstructionKind::Unknown(_) if self.mends_block(&instruction.keyword.value, span, floor) => Ok(()),
             _ => {
                 let cut = self.blocks.line(span);
                 self.report(cut);
@@ -170,6 +174,22 @@ impl Composer<'_> {
         };
         self.report(problem);
         self.report(done.err());
+    }
+
+    /// Takes a line of a block that cannot be read, also one in the words of another language, for what it was meant to
+    /// be; `false` for any other line.
+    fn mends_block(&mut self, keyword: &str, span: Span, floor: usize) -> bool {
+        if !self.language.features.contains(Feature::If) {
+            return false;
+        }
+        let written = Keyword::find(keyword);
+        match written.map_or_else(|| block_word(keyword), |keyword| Some(keyword.name())) {
+            Some("IF") => self.blocks.open(span, || false),
+            Some("ENDIF") => drop(self.blocks.close(floor, span)),
+            Some("ELSE" | "ELSE IF") => drop(self.blocks.switch(floor, span, true, || false)),
+            _ => return false,
+        }
+        true
     }
 
     /// Reads a file and takes in its lines.

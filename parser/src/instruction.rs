@@ -175,6 +175,11 @@ fn unknown(line: &LogicalLine<'_>, Range { start, end }: Range<usize>) -> Instru
 /// What other languages call the lines of a block.
 const BLOCK_WORDS: &[(&str, &str)] = &[("END", "ENDIF"), ("FI", "ENDIF"), ("ELIF", "ELSE IF"), ("ELSEIF", "ELSE IF")];
 
+/// Gives the line of a block that other languages write as `word`.
+pub(crate) fn block_word(word: &str) -> Option<&'static str> {
+    BLOCK_WORDS.iter().find(|(other, _)| other.eq_ignore_ascii_case(word)).map(|(_, name)| *name)
+}
+
 fn unknown_instruction(word: &str, language: Language, span: Span) -> Diagnostic {
     let shown: String = word.chars().take(100).collect();
     let made =
@@ -183,8 +188,8 @@ fn unknown_instruction(word: &str, language: Language, span: Span) -> Diagnostic
         return made("").with_help(feature.remedy());
     }
     let upper = word.to_uppercase();
-    let of_block = BLOCK_WORDS.iter().find(|(other, _)| *other == upper && language.features.contains(Feature::If));
-    match of_block.map(|(_, name)| *name).or_else(|| suggest(&upper, Keyword::names(language.features))) {
+    let of_block = block_word(word).filter(|_| language.features.contains(Feature::If));
+    match of_block.or_else(|| suggest(&upper, Keyword::names(language.features))) {
         Some(near) => {
             let near = if word == word.to_lowercase() { near.to_lowercase() } else { near.to_owned() };
             made(&format!(" (did you mean {near}?)")).with_fix(span, near)
@@ -283,7 +288,10 @@ impl<'a> Scope<'a> {
         let (keyword, word) = (head.keyword, head.word.clone());
         let nested = read_statement(self.line, head, heredocs, Language::plain(self.escape), &mut problems);
         let Statement::Other(kind) = nested else { return None };
-        for problem in problems {
+        for mut problem in problems {
+            if Feature::ALL.iter().any(|feature| problem.help.as_deref() == Some(&feature.remedy())) {
+                problem.help = Some("triggers are for any builder and have none of strake's additions".to_owned());
+            }
             keep(soften(problem), self.out);
         }
         let instruction = Instruction {

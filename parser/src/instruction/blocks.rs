@@ -21,7 +21,10 @@ impl Scope<'_> {
         let word = self.word(word.clone());
         if let Some(sign) = word.raw.chars().find(|sign| matches!(sign, '$' | '"' | '\'' | '\\')) {
             let message = format!("the path of INCLUDE is taken as it is written and cannot hold {sign}");
-            let help = "name one file; IF can choose among several INCLUDE lines";
+            let help = match sign {
+                '$' => "name one file; IF can choose among several INCLUDE lines",
+                _ => "write the path without quotes and backslashes; it cannot hold blanks",
+            };
             self.report(Diagnostic::error(codes::INCLUDE_PATH, message, word.span).with_help(help));
             return None;
         }
@@ -83,8 +86,13 @@ impl Scope<'_> {
         };
         if condition.is_none() {
             let message = "a condition is WORD, WORD == WORD or WORD != WORD";
-            let help = "put a word that is empty or holds blanks in double quotes, as in IF \"$MODE\" == \"two words\"; \
-                        blocks in blocks stand for and, ELSE IF for or";
+            let is_assignment = matches!(words.as_slice(), [_, sign, _] if &self.text()[sign.clone()] == "=");
+            let help = if is_assignment {
+                "write == to compare"
+            } else {
+                "put a word that is empty or holds blanks in double quotes, as in IF \"$MODE\" == \"two words\"; \
+                        blocks in blocks stand for and, ELSE IF for or"
+            };
             self.report(Diagnostic::error(codes::CONDITION, message, self.statement).with_help(help));
         }
         condition

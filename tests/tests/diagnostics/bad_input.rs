@@ -54,6 +54,8 @@ fn every_instruction_has_a_table() {
         "expose",
         "from",
         "healthcheck",
+        "if",
+        "include",
         "label",
         "maintainer",
         "onbuild",
