@@ -109,6 +109,10 @@ fn failing_step_shows_its_output_and_its_place() {
     let host = Host::with_base();
     assert_shows("failing_step", &host, plain(&host, "FROM base\nRUN echo working && \\\n    cat /no/such\n"));
     assert_shows("unknown_program", &host, plain(&host, "FROM base\nRUN maek all\n"));
+    let script = "FROM base\nRUN <<EOF\n#!/usr/bin/python3\nprint()\nEOF\n";
+    assert_shows("here_document_without_program", &host, plain(&host, script));
+    let windows = "FROM base\nRUN <<EOF\nset -e\nEOF\n".replace('\n', "\r\n");
+    assert_shows("here_document_of_windows", &host, plain(&host, &windows));
     assert_shows("no_shell", &host, plain(&host, "FROM scratch\nRUN make\n"));
     assert_shows("missing_secret", &host, plain(&host, "FROM base\nRUN --mount=type=secret,id=s,required=true true\n"));
     assert_shows("unknown_user", &host, plain(&host, "FROM base\nUSER app\nRUN true\n"));

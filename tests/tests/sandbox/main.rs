@@ -274,6 +274,24 @@ fn a_program_that_cannot_be_executed_is_explained() {
     assert_eq!((code, text.contains("#!/bin/sh")), (126, true), "{text}");
     let (code, text) = hint(&["plain"]);
     assert_eq!((code, text.contains("may not be executed")), (126, true), "{text}");
+    // Of these a shell itself says no more than "not found".
+    write("windows", b"#!/bin/sh\r\necho\r\n", 0o755);
+    write("fails", b"#!/bin/sh\nnothing\n", 0o755);
+    for (command, code, text) in [
+        ("/bin/windows x", 127, "line ends of Windows"),
+        ("bin/script", 127, "interpreter /usr/bin/python3 does not"),
+        ("/bin/plain", 126, "may not be executed"),
+        ("/bin/fails", 127, ""),
+        ("cd / && /bin/windows", 127, ""),
+    ] {
+        let (exit, _) = sandbox.run(&sandbox.shell(command));
+        let hint = exit.hint.unwrap_or_default();
+        assert_eq!(
+            (exit.code, hint.contains(text), hint.is_empty()),
+            (code, true, text.is_empty()),
+            "{command}: {hint}"
+        );
+    }
 }
 
 #[test]

@@ -6,9 +6,11 @@ use std::ffi::CString;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
 
 use super::mounts::text;
 use super::sys::{self, Errno, Follow};
+use crate::runner::{MountPoint, MountSource, Process};
 
 /// PATH where the environment has none (linux.md §1.1).
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -53,11 +55,7 @@ pub(super) fn explain(attempt: &Attempt<'_>) -> Explained {
         // A file that is there but "not found" lacks its interpreter.
         let found = candidates.iter().find_map(|path| Some((path, head(attempt, path)?)));
         let hint = match found.map(|(path, head)| (path, interpreter(&head))) {
-            Some((path, Some(interpreter))) => format!(
-                "{} exists, but its interpreter {interpreter} does not: install it, or use a base image with the C \
-                 library the program was built for",
-                path.to_string_lossy()
-            ),
+            Some((path, Some(interpreter))) => no_interpreter(&path.to_string_lossy(), &interpreter),
             _ if program.contains('/') => format!("{program} does not exist in the image"),
             _ => format!("{program} is in no directory of PATH in the image"),
         };
@@ -67,12 +65,72 @@ pub(super) fn explain(attempt: &Attempt<'_>) -> Explained {
     let head = candidates.get(*number).and_then(|path| head(attempt, path));
     let hint = match (errno.0, head) {
         (libc::ENOEXEC, Some(head)) => wrong_format(&path, &head),
-        (libc::EACCES, _) => {
-            format!("{path} may not be executed by this user: see its permission bits, or it is a directory")
-        }
+        (libc::EACCES, _) => not_allowed(&path),
         _ => format!("{path} cannot be executed: {errno}"),
     };
     Explained { code: 126, hint }
+}
+
+/// Explains why a shell could not execute the program that its command begins with, where that is named by a path: the
+/// shell itself says no more than "not found". `code` is what it ended with.
+pub(super) fn explain_shell(process: &Process, code: i32, root: &OwnedFd) -> Option<String> {
+    let [_, option, command] = process.argv.as_slice() else { return None };
+    let program = command.split([' ', '\t', '\n']).find(|word| !word.is_empty())?;
+    let is_plain = |sign: char| sign.is_alphanumeric() || "/._-+".contains(sign);
+    let is_path = program.contains('/') && program.chars().all(is_plain);
+    if !option.starts_with('-') || !option.ends_with('c') || !is_path {
+        return None;
+    }
+    let mounted = process.mounts.iter().find(|mount| mount.target.to_string() == program);
+    if let Some(MountSource::Bytes { bytes, .. }) = mounted.map(|mount| &mount.source) {
+        let name = interpreter(bytes).filter(|name| code == 127 && is_missing(process, name, root))?;
+        return Some(match name.strip_suffix('\r') {
+            Some(_) => {
+                "the here-document has the line ends of Windows: save the Dockerfile with LF line ends".to_owned()
+            }
+            None => format!(
+                "the here-document asks for {name}, which does not exist in the image: install it in an earlier step"
+            ),
+        });
+    }
+    let cwd = process.cwd.to_string();
+    let whole = whole(&cwd, &text(program));
+    match code {
+        127 => {
+            let name = interpreter(&head_of(root, &whole)?).filter(|name| is_missing(process, name, root))?;
+            Some(no_interpreter(program, &name))
+        }
+        126 => {
+            let found = sys::own(sys::open_in_root(root.as_raw_fd(), &whole, libc::O_PATH, Follow::Inside).ok()?);
+            (sys::mode(found.as_raw_fd()).ok()? & 0o111 == 0).then(|| not_allowed(program))
+        }
+        _ => None,
+    }
+}
+
+/// Says whether an interpreter is neither in the root nor on one of the step's mounts.
+fn is_missing(process: &Process, name: &str, root: &OwnedFd) -> bool {
+    let is_mounted = |mount: &MountPoint| Path::new(name).starts_with(mount.target.to_string());
+    let found = sys::open_in_root(root.as_raw_fd(), &text(name), libc::O_PATH, Follow::Inside);
+    found.map(sys::own).is_err() && !process.mounts.iter().any(is_mounted)
+}
+
+fn no_interpreter(path: &str, name: &str) -> String {
+    match name.strip_suffix('\r') {
+        // A script edited on Windows asks for an interpreter whose name ends with a carriage return.
+        Some(name) => format!(
+            "{path} has the line ends of Windows: its first line asks for {name} with a carriage return behind it; save \
+             the file with LF line ends"
+        ),
+        None => format!(
+            "{path} exists, but its interpreter {name} does not: install it, or use a base image with the C library the \
+             program was built for"
+        ),
+    }
+}
+
+fn not_allowed(path: &str) -> String {
+    format!("{path} may not be executed by this user: see its permission bits, or it is a directory")
 }
 
 fn wrong_format(path: &str, head: &[u8]) -> String {
@@ -91,17 +149,24 @@ fn wrong_format(path: &str, head: &[u8]) -> String {
 
 /// The first bytes of a file of the root; `None` where it is no file or cannot be looked at.
 fn head(attempt: &Attempt<'_>, path: &CString) -> Option<Vec<u8>> {
-    let root = attempt.root?;
-    let whole = match path.to_bytes().first() {
+    head_of(attempt.root?, &whole(attempt.cwd, path))
+}
+
+/// A path as it counts from the root.
+fn whole(cwd: &str, path: &CString) -> CString {
+    match path.to_bytes().first() {
         Some(b'/') => path.clone(),
-        _ => text(&format!("{}/{}", attempt.cwd, path.to_string_lossy())),
-    };
+        _ => text(&format!("{cwd}/{}", path.to_string_lossy())),
+    }
+}
+
+fn head_of(root: &OwnedFd, whole: &CString) -> Option<Vec<u8>> {
     let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY;
-    let found = sys::own(sys::open_in_root(root.as_raw_fd(), &whole, libc::O_PATH, Follow::Inside).ok()?);
+    let found = sys::own(sys::open_in_root(root.as_raw_fd(), whole, libc::O_PATH, Follow::Inside).ok()?);
     if sys::file_type(found.as_raw_fd()).ok()? != libc::S_IFREG {
         return None;
     }
-    let fd = sys::own(sys::open_in_root(root.as_raw_fd(), &whole, flags, Follow::Inside).ok()?);
+    let fd = sys::own(sys::open_in_root(root.as_raw_fd(), whole, flags, Follow::Inside).ok()?);
     let mut head = Vec::new();
     File::from(fd).take(4096).read_to_end(&mut head).ok()?;
     Some(head)
@@ -112,10 +177,7 @@ fn interpreter(head: &[u8]) -> Option<String> {
     if let Some(line) = head.strip_prefix(b"#!") {
         let line = line.split(|byte| *byte == b'\n').next()?;
         let text = String::from_utf8_lossy(line);
-        return text.split_ascii_whitespace().next().map(str::to_owned).map(|name| {
-            // A script edited on Windows asks for an interpreter whose name ends with a carriage return.
-            if line.ends_with(b"\r") { format!("{name} (the line ends with a carriage return)") } else { name }
-        });
+        return text.split([' ', '\t']).find(|word| !word.is_empty()).map(str::to_owned);
     }
     elf(head)?.interpreter
 }
@@ -207,7 +269,7 @@ mod tests {
             drop(elf(&head[..length]));
         }
         assert_eq!(interpreter(b"#! /usr/bin/env python\n"), Some("/usr/bin/env".into()));
-        assert!(interpreter(b"#!/bin/sh\r\n").is_some_and(|text| text.contains("carriage return")));
+        assert_eq!(interpreter(b"#!/bin/sh\r\n"), Some("/bin/sh\r".into()));
     }
 
     #[test]

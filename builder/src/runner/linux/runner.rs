@@ -298,7 +298,11 @@ impl Runner for LinuxRunner {
         if cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        Ok(exit(ended, &groups, kills_before))
+        let mut exit = exit(ended, &groups, kills_before);
+        if exit.hint.is_none() && exit.signal.is_none() {
+            exit.hint = open_root(&process.root).and_then(|root| lookup::explain_shell(process, exit.code, &root));
+        }
+        Ok(exit)
     }
 }
 

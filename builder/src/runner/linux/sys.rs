@@ -262,6 +262,11 @@ pub(super) fn file_type(fd: RawFd) -> Raw<u32> {
     stat(fd).map(|stat| stat.st_mode & libc::S_IFMT)
 }
 
+/// The permission bits of the file behind a descriptor.
+pub(super) fn mode(fd: RawFd) -> Raw<u32> {
+    stat(fd).map(|stat| stat.st_mode & 0o7777)
+}
+
 /// What tells the file behind a descriptor from all others.
 fn identity(fd: RawFd) -> Raw<(u64, u64)> {
     stat(fd).map(|stat| (stat.st_dev, stat.st_ino))
