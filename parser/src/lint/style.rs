@@ -166,8 +166,9 @@ fn report_empty_continuation(
         .collect();
     let span = blank.first().copied().unwrap_or_default();
     let whole = blank.last().map_or(span, |last| span.join(*last));
+    let shown = Span::new(span.start, span.start + source.slice(span).trim_end_matches(['\r', '\n']).len());
     let kept: String = source.slice(whole).split_inclusive('\n').filter(|line| !line.trim().is_empty()).collect();
-    let made = Diagnostic::lint(Rule::NoEmptyContinuation, "Empty continuation line", span);
+    let made = Diagnostic::lint(Rule::NoEmptyContinuation, "Empty continuation line", shown);
     let help = "remove the empty line, or make it a comment";
     findings.add(overrides, made.with_help(help).with_fix(whole, kept));
 }
