@@ -67,6 +67,8 @@ fn missing_files_are_named() {
     assert_shows("missing_source", &host, plain(&host, "FROM scratch\nCOPY ap.py /\n"));
     host.write("ctx/.dockerignore", "*.py\n");
     assert_shows("source_hidden_by_dockerignore", &host, plain(&host, "FROM scratch\nCOPY app.py /\n"));
+    host.write("ctx/docker/app.Dockerfile", "FROM scratch\n");
+    assert_shows("dockerfile_counted_from_the_context", &host, again(&host).args("-f docker/app.Dockerfile"));
     fs::remove_file(host.path("ctx/Dockerfile")).unwrap();
     assert_shows("missing_dockerfile", &host, again(&host));
     assert_shows("missing_context", &host, host.strake(&["build", "no/such", "--progress", "plain"]));
@@ -93,11 +95,13 @@ fn wrong_values_of_flags_are_named() {
     assert_shows("bad_platform", &host, again(&host).args("--platform linux/am64/x/y"));
     assert_shows("bad_secret", &host, again(&host).args("--secret src=x"));
     assert_shows("missing_secret_file", &host, again(&host).args("--secret id=s,src=nosuch"));
+    assert_shows("missing_secret_variable", &host, again(&host).args("--secret id=NO_SUCH,type=env"));
     assert_shows("bad_ulimit", &host, again(&host).args("--ulimit nofile"));
     assert_shows("bad_add_host", &host, again(&host).args("--add-host here:there"));
     assert_shows("bad_tag", &host, again(&host).args("-t app:1:2"));
     assert_shows("unknown_flag_of_build", &host, again(&host).args("--tags x"));
     assert_shows("bad_build_context", &host, again(&host).args("--build-context x=nosuch"));
+    assert_shows("unknown_code", &host, host.strake(&["explain", "e101"]));
     assert_shows("no_arguments", &host, host.strake(&["build"]));
 }
 
@@ -115,6 +119,8 @@ fn failing_step_shows_its_output_and_its_place() {
     assert_shows("here_document_of_windows", &host, plain(&host, &windows));
     assert_shows("no_shell", &host, plain(&host, "FROM scratch\nRUN make\n"));
     assert_shows("missing_secret", &host, plain(&host, "FROM base\nRUN --mount=type=secret,id=s,required=true true\n"));
+    let other = plain(&host, "FROM base\nRUN --mount=type=secret,id=tokn,required true\n");
+    assert_shows("secret_of_another_name", &host, other.args("--secret id=token,src=ctx/Dockerfile"));
     assert_shows("unknown_user", &host, plain(&host, "FROM base\nUSER app\nRUN true\n"));
 }
 

@@ -51,6 +51,9 @@ fn errors_name_the_included_file_and_the_way_to_it() {
         "included from one.docker:2",
         "included from Dockerfile:3",
     ]);
+    host.write("ctx/one.docker", "\nINCLUDE too.docker\n");
+    host.build("ctx").run().fails().says(&["one.docker:2", "no such file (did you mean two.docker?)"]);
+    host.write("ctx/one.docker", "\nINCLUDE two.docker\n");
     // What is found while steps run has its place, too.
     host.write("ctx/two.docker", "# a note\nCOPY gone /\n");
     let outcome = host.build("ctx").run().fails();

@@ -75,7 +75,8 @@ impl ImageRequest {
         let message = format!("failed to resolve {}: {error}", self.name);
         let mut made = Diagnostic::error(codes::IMAGE, message, self.span);
         made.help = match (&self.help, error.help()) {
-            (Some(near), Some(help)) => Some(format!("{help}; {near}")),
+            (Some(near), Some(help)) if near.ends_with('?') => Some(format!("{near} If not: {help}")),
+            (Some(near), Some(help)) => Some(format!("{near}; {help}")),
             (Some(near), None) => Some(near.clone()),
             (None, help) => help.map(str::to_owned),
         };

@@ -169,7 +169,11 @@ impl Evaluator<'_, '_> {
                 let value = this.word(expander, word)?;
                 if value.trim().is_empty() {
                     let message = "VOLUME specified can not be an empty string";
-                    let help = format!("give the variable in {} a value with ARG or ENV above this line", word.raw);
+                    let help = if word.raw.contains('$') {
+                        format!("give the variable in {} a value with ARG or ENV above this line", word.raw)
+                    } else {
+                        "write VOLUME PATH, as in VOLUME /data".to_owned()
+                    };
                     this.error_with_help(codes::VOLUME, message.to_owned(), word.span, help);
                     return None;
                 }

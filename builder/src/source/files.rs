@@ -81,6 +81,25 @@ impl Files {
         Some(format!("{} is a symbolic link to {target}, which {why}", link.trim_start_matches('/')))
     }
 
+    /// The file beside a missing one that has a name near to it.
+    pub(super) fn near(&self, path: &str) -> Option<String> {
+        let folder = ImagePath::clean(path).ok()?.parent()?;
+        let names: Vec<String> = match self {
+            Self::Folder(root) => {
+                let names = root.read_dir(&folder).ok()?;
+                names.iter().map(|found| String::from_utf8_lossy(&found.name).into_owned()).collect()
+            }
+            Self::Entries(rootfs) => {
+                let children = rootfs.read_dir(&folder);
+                let names = children.iter().filter_map(|entry| entry.path.file_name());
+                names.map(|name| String::from_utf8_lossy(name).into_owned()).collect()
+            }
+        };
+        let (above, name) = path.rsplit_once('/').map_or(("", path), |(above, name)| (above, name));
+        let near = strake_parser::suggest(name, names.iter().map(String::as_str))?;
+        Some(if above.is_empty() { near.to_owned() } else { format!("{above}/{near}") })
+    }
+
     /// The first of some files that is there: its name and its bytes.
     pub(super) fn read_first(&self, names: &[String], limit: u64) -> Result<Option<(String, Vec<u8>)>> {
         for name in names {

@@ -61,7 +61,10 @@ impl IncludedFiles {
     pub(crate) fn read(&self, path: &str) -> Result<Vec<u8>> {
         self.files.read(path, LIMIT)?.ok_or_else(|| {
             let why = self.files.why_missing(path);
-            Error::user(why.unwrap_or_else(|| "the build context has no such file".to_owned()))
+            Error::user(why.unwrap_or_else(|| {
+                let near = self.files.near(path).map(|near| format!(" (did you mean {near}?)")).unwrap_or_default();
+                format!("the build context has no such file{near}")
+            }))
         })
     }
 }

@@ -148,8 +148,12 @@ impl Sources {
                     let found = main.files.read_first(&names, DOCKERFILE_LIMIT)?;
                     let (name, bytes) = found.ok_or_else(|| {
                         let looked = names.join(", ");
+                        let help = match wanted {
+                            Some(_) => "--file is a path from the top of this build context: is it spelled right?",
+                            None => "name the Dockerfile by --file, or the folder it is in as the build context",
+                        };
                         Error::user(format!("failed to read dockerfile: the build context has no {looked}"))
-                            .with_help("name the Dockerfile by --file, or the folder it is in as the build context")
+                            .with_help(help)
                     })?;
                     (name, bytes, None)
                 }

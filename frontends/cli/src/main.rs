@@ -71,8 +71,12 @@ fn complain(text: &str) {
 
 fn explain(code: &str) -> anyhow::Result<ExitCode> {
     let Some(page) = strake::explain(code) else {
+        let pages = strake::explanations();
+        let near = strake::suggest(&code.to_uppercase(), pages.iter().map(|page| page.code));
+        let near = near.or_else(|| strake::suggest(code, pages.iter().map(|page| page.title)));
+        let near = near.map(|near| format!(" (did you mean {near}?)")).unwrap_or_default();
         anyhow::bail!(
-            "there is no code {code:?}: codes look like E0101 and stand in brackets behind error and warning"
+            "there is no code {code:?}{near}: codes look like E0101 and stand in brackets behind error and warning"
         );
     };
     say(&render::page(&page));

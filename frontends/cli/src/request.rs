@@ -143,8 +143,11 @@ fn inputs(
             }
         })?;
         if !meta.is_dir() {
+            let folder = Path::new(given).parent().filter(|folder| !folder.as_os_str().is_empty());
+            let folder = folder.map_or_else(|| ".".to_owned(), |folder| folder.display().to_string());
             bail!(
-                "unable to prepare context: {given:?} is not a folder: give the folder as context and the Dockerfile with -f"
+                "unable to prepare context: {given:?} is not a folder: for a Dockerfile write -f {given} and the folder of \
+                 the context, as in -f {given} {folder}"
             );
         }
         ContextSource::Directory(path)
@@ -156,7 +159,21 @@ fn inputs(
             DockerfileSource::Remote(url.to_owned())
         }
         Some(path) if is_remote => DockerfileSource::Context(Some(path.to_owned())),
-        Some(path) => DockerfileSource::File(cwd.join(path)),
+        Some(path) => {
+            let file = cwd.join(path);
+            if let ContextSource::Directory(folder) = &context
+                && !file.exists()
+                && folder.join(path).exists()
+            {
+                let meant = Path::new(given).join(path);
+                bail!(
+                    "failed to read dockerfile: {path} does not exist: --file counts from the current folder, as in \
+                     --file {}",
+                    meant.display()
+                );
+            }
+            DockerfileSource::File(file)
+        }
     };
     Ok((context, dockerfile))
 }
@@ -267,6 +284,7 @@ fn secret(text: &str, cwd: &Path) -> Result<Secret> {
         (Some("env"), Some(name), None) | (_, None, Some(name)) => from_env(name)?,
         (_, Some(path), None) => from_file(path)?,
         (Some("file"), None, None) => from_file(&id)?,
+        (Some("env"), None, None) => from_env(&id)?,
         (_, None, None) if std::env::var_os(&id).is_some() => from_env(&id)?,
         (_, None, None) => from_file(&id)?,
     };

@@ -40,18 +40,10 @@ impl From<&'static CodeEntry> for Explanation {
     }
 }
 
-/// The page of a code (`E0101`) or of a build check by its name.
+/// The page of a code (`E0101`) or of a build check by its name, in any letter case.
 pub fn explain(code: &str) -> Option<Explanation> {
-    let tables = strake_builder::code_tables();
-    let entry = tables.iter().flat_map(|table| table.iter()).find(|entry| entry.code.eq_ignore_ascii_case(code));
-    if let Some(entry) = entry {
-        return Some(entry.into());
-    }
-    let rule = strake_parser::Rule::from_name(code).or_else(|| strake_parser::Rule::from_code(code));
-    if let Some(rule) = rule {
-        return Some(rule_page(rule));
-    }
-    strake_parser::codes::find(&code.to_uppercase()).map(Explanation::from)
+    let is_it = |page: &Explanation| [page.code, page.title].iter().any(|name| name.eq_ignore_ascii_case(code));
+    explanations().into_iter().find(is_it)
 }
 
 fn rule_page(rule: strake_parser::Rule) -> Explanation {

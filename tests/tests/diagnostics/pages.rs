@@ -137,7 +137,7 @@ fn every_code_is_in_a_snapshot() {
 #[test]
 fn page_shows_its_example() {
     snapshot("page", &render::page(&strake::explain("e0102").unwrap()));
-    assert!(strake::explain("StageNameCasing").is_some_and(|page| page.example.is_some()));
+    assert!(strake::explain("stagenamecasing").is_some_and(|page| page.example.is_some()));
 }
 
 #[test]

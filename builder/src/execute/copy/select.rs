@@ -113,11 +113,23 @@ pub(super) fn not_found(tree: &Tree, text: &str, path: &ImagePath, keyword: &str
     }
     let names = tree.names_near(&tree.root().path.join_path(path));
     let wanted = String::from_utf8_lossy(path.as_bytes()).into_owned();
-    match strake_parser::suggest(&wanted, names.iter().map(String::as_str)) {
-        Some(near) => fault.with_help(format!("did you mean {near:?}?")),
-        None if names.is_empty() => fault.with_help(format!("the {place} has no files there")),
-        None => fault.with_help(format!("sources count from the top of the {place}")),
-    }
+    let lower = wanted.to_lowercase();
+    let known = || names.iter().map(String::as_str);
+    let near = known().find(|name| name.to_lowercase() == lower).or_else(|| strake_parser::suggest(&wanted, known()));
+    let leads_out = text.split('/').find(|name| !matches!(*name, "" | ".")) == Some("..");
+    fault.with_help(match near {
+        Some(near) if leads_out => format!("`..` does not lead out of the {place}; did you mean {near:?}?"),
+        Some(near) => format!("did you mean {near:?}?"),
+        None if leads_out && tree.as_context().is_some() => {
+            let from = if keyword.starts_with("RUN") { "from=NAME" } else { "COPY --from=NAME" };
+            format!(
+                "`..` does not lead out of the {place}: put the file into it, or give its folder with --build-context \
+                 NAME=FOLDER and read it with {from}"
+            )
+        }
+        None if names.is_empty() => format!("the {place} has no files there"),
+        None => format!("sources count from the top of the {place}"),
+    })
 }
 
 /// The link on a path that leads to nothing.

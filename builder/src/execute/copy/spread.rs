@@ -52,7 +52,7 @@ impl Filter {
             None => None,
         };
         let rules = IgnoreRules::from_patterns(exclude)
-            .map_err(|error| Fault::new(codes::PATTERN, format!("--exclude: {error}")))?;
+            .map_err(|error| Fault::new(codes::PATTERN, format!("--exclude={}: {}", error.text, error.message)))?;
         Ok(Self { include, exclude: (!exclude.is_empty()).then_some(rules) })
     }
 

@@ -136,7 +136,10 @@ impl Prepared {
     fn add_secret(&mut self, work: &StepWork<'_>, secret: &SecretMount, mount: &RunMount) -> Result<()> {
         let value = work.session.secrets.get(&secret.id);
         if value.is_none() && secret.is_required {
-            let help = format!("pass it: --secret id={id},src=FILE or --secret id={id},env=VARIABLE", id = secret.id);
+            let near = strake_parser::suggest(&secret.id, work.session.secrets.keys());
+            let near = near.map(|near| format!("did you mean {near}, which is given? If not, ")).unwrap_or_default();
+            let id = &secret.id;
+            let help = format!("{near}pass it: --secret id={id},src=FILE or --secret id={id},env=VARIABLE");
             let message = format!("secret {}: not found", secret.id);
             return Err(mount_error(work, run_codes::SECRET, message, &help, mount));
         }

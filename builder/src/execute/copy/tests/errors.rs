@@ -15,6 +15,9 @@ fn a_missing_source_is_named_with_its_likely_cause() {
     says(&bench.fail("COPY a.txt conf/nope.txt /d/"), &["conf/nope.txt", "build context", "not found"]);
     says(&bench.fail("COPY conf/app.tml /d/"), &["did you mean", "conf/app.toml"]);
     says(&bench.fail("COPY none/x /d/"), &["none/x"]);
+    says(&bench.fail("COPY A.TXT /d/"), &["did you mean \"a.txt\"?"]);
+    says(&bench.fail("COPY ../a.tx /d/"), &["does not lead out of the build context; did you mean \"a.txt\"?"]);
+    says(&bench.fail("COPY ./../shared/lib /d/"), &["does not lead out of the build context", "COPY --from=NAME"]);
 }
 
 #[test]
