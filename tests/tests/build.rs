@@ -3,7 +3,8 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
 use std::process::Command;
 use std::time::SystemTime;
 
@@ -203,6 +204,26 @@ fn cache_mount_persists_and_is_in_no_layer() {
     let (_, second) = host.dockerfile("ctx", &text(2)).image();
     assert_eq!(second.file("made"), "1\n2\n");
     assert_eq!(second.names(1), ["made"]);
+}
+
+#[test]
+fn agents_socket_is_the_steps_own_with_the_owner_that_is_asked_for() {
+    if !needs_root("a mount of an agent") {
+        return;
+    }
+    let host = Host::with_base();
+    let socket = host.path("agent");
+    let _agent = UnixListener::bind(&socket).unwrap();
+    fs::set_permissions(&socket, fs::Permissions::from_mode(0o600)).unwrap();
+    let text = "FROM base\nRUN --mount=type=ssh --mount=type=ssh,target=/a,mode=0660,uid=1000,gid=1001 \\\n\
+                stat -c '%a %u:%g' $SSH_AUTH_SOCK /a >/made; chmod 777 $SSH_AUTH_SOCK; chown 5:5 $SSH_AUTH_SOCK\n";
+    let build = host.dockerfile("ctx", text).args(&format!("--ssh default={}", socket.display()));
+    let (_, image) = build.image();
+    assert_eq!(image.file("made"), "600 0:0\n660 1000:1001\n");
+    let meta = fs::metadata(&socket).unwrap();
+    assert_eq!((meta.mode() & 0o7777, meta.uid()), (0o600, 0), "the agent's own socket is as it was");
+    let gone = host.dockerfile("ctx", "FROM base\nRUN --mount=type=ssh,required true\n").args("--ssh default=no/agent");
+    gone.run().fails().says(&["E1203", "no/agent", "does not answer"]);
 }
 
 #[test]

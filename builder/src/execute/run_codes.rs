@@ -19,7 +19,7 @@ codes! {
     SECRET "E1202" "secret that was not given" "The mount is required, but the command line gives no secret of that id: \
         --secret id=NAME,src=FILE or --secret id=NAME,env=VARIABLE.";
     SSH "E1203" "agent that was not forwarded" "The mount is required, but the command line forwards no agent of that id: \
-        --ssh default, or --ssh ID=SOCKET.";
+        --ssh default, or --ssh ID=SOCKET. Or no agent answers at the socket that it names.";
     USER "E1204" "user that is not known" "USER names a user or group that /etc/passwd or /etc/group of the stage does \
         not have. Make it in an earlier RUN, or use a number.";
     MOUNT "E1205" "mount that cannot be made" "What the mount names is not there, or its target cannot be made.";

@@ -13,6 +13,7 @@ use crate::Result;
 use crate::events::Stream;
 use crate::request::Ulimit;
 
+pub(crate) use linux::AgentRelay;
 pub use linux::{Hierarchy, HostFacts, LinuxOptions, LinuxRunner, Rung};
 pub use windows::WindowsRunner;
 
@@ -83,7 +84,7 @@ pub struct MountPoint {
 /// What is mounted.
 #[derive(Debug)]
 pub enum MountSource {
-    /// A directory or file of the host (a cache's folder, an agent's socket).
+    /// A directory or file of the host (a cache's folder, a socket that leads to an agent).
     Host(PathBuf),
     /// A tree of the snapshotter, and the path in it (a directory or a file).
     Tree {

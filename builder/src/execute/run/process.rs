@@ -1,6 +1,7 @@
 //! The process of a RUN: its environment, its user, its mounts.
 
 use std::any::Any;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,8 @@ use super::binds::{Binds, Shown};
 use super::{materialise, mount_error, user_error};
 use crate::execute::{Session, StepWork, run_codes};
 use crate::plan::graph::{RunMount, RunOp};
-use crate::runner::{MountPoint, MountSource};
+use crate::request::SshAgent;
+use crate::runner::{AgentRelay, MountPoint, MountSource};
 use crate::{Error, Result};
 
 /// The path of commands where the image names none (linux.md §1.1).
@@ -21,7 +23,7 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 /// The time of directories that are made for a step: 1980-01-01T00:00:00Z (dockerfile.md §17.5).
 const MADE_AT: Timestamp = Timestamp::from_seconds(315_532_800);
 
-/// The default mode of a secret's file and of an agent's socket (dockerfile.md §13.3).
+/// The default mode of a secret's file (dockerfile.md §13.3).
 const SECRET_MODE: u32 = 0o400;
 
 /// A process, as far as it can be told before its root is there.
@@ -178,9 +180,22 @@ impl Prepared {
             self.parts.env.push(("SSH_AUTH_SOCK".to_owned(), path.clone()));
         }
         *agents += 1;
-        let source = MountSource::Host(agent.socket.clone());
+        let source = MountSource::Host(self.relay(work, ssh, agent, mount)?);
         self.pending.push(Pending::Ready(MountPoint { target: target(&path)?, source, is_read_only: false }));
         Ok(())
+    }
+
+    /// Makes the socket of the step that leads to an agent.
+    fn relay(&mut self, work: &StepWork<'_>, ssh: &SshMount, agent: &SshAgent, mount: &RunMount) -> Result<PathBuf> {
+        let scratch = work.session.store.blobs().scratch();
+        let relay = AgentRelay::start(&agent.socket, &scratch, ssh.owner).map_err(|error| {
+            let message = format!("the SSH agent {:?} at {} does not answer: {error}", ssh.id, agent.socket.display());
+            let help = "is it running, and is this its socket? SSH_AUTH_SOCK names that of an agent";
+            mount_error(work, run_codes::SSH, message, help, mount)
+        })?;
+        let path = relay.path();
+        self.parts.guards.push(Box::new(relay));
+        Ok(path)
     }
 
     /// Takes locks and makes views; gives what must exist in the root, and the parts of the process.

@@ -2,7 +2,11 @@
 
 #![cfg(not(target_os = "linux"))]
 
+use std::io;
+use std::path::{Path, PathBuf};
+
 use strake_layers::{Cancel, Platform};
+use strake_parser::FileOwner;
 
 use super::{Hierarchy, HostFacts, LinuxOptions, Rung};
 use crate::runner::{Exit, Process, Runner, StepIo};
@@ -46,5 +50,19 @@ impl Runner for LinuxRunner {
 
     fn run(&self, _: &Process, _: &StepIo, _: &Cancel) -> Result<Exit> {
         Err(refusal())
+    }
+}
+
+/// The socket of an SSH agent in a step; steps of Windows have none.
+#[derive(Debug)]
+pub(crate) enum AgentRelay {}
+
+impl AgentRelay {
+    pub(crate) fn start(_: &Path, _: &Path, _: FileOwner) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        match *self {}
     }
 }

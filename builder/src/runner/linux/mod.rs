@@ -3,6 +3,8 @@
 //! The parent prepares everything as a [`program`]; the [`child`] carries it out with raw system calls; [`wait`] sees it
 //! to its end. On other systems [`LinuxRunner`] exists and says what is missing.
 
+#[cfg(target_os = "linux")]
+mod agent;
 mod base;
 mod binfmt;
 mod cgroup;
@@ -33,7 +35,11 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 #[cfg(not(target_os = "linux"))]
+pub(crate) use absent::AgentRelay;
+#[cfg(not(target_os = "linux"))]
 pub use absent::LinuxRunner;
+#[cfg(target_os = "linux")]
+pub(crate) use agent::AgentRelay;
 #[cfg(target_os = "linux")]
 pub use runner::LinuxRunner;
 
