@@ -12,23 +12,22 @@ pub struct ModeChange {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Parts {
     Octal(u32),
-    Symbolic(Vec<Clause>),
+    Symbolic(Vec<Command>),
 }
 
-/// One operator with what is before and after it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Clause {
-    who: Who,
-    operator: Operator,
-    bits: Bits,
-}
-
-/// Which of user, group and others; none named means all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Who {
-    user: bool,
-    group: bool,
-    other: bool,
+/// One step of a symbolic mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Command {
+    Set(u32),
+    Clear(u32),
+    /// For directories, and for files that somebody could execute before.
+    SetExecute(u32),
+    /// Takes the bits of a class, given as a shift (6 user, 3 group, 0 others), to the classes of `who`.
+    Copy {
+        from: u32,
+        who: u32,
+        operator: Operator,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,14 +35,6 @@ enum Operator {
     Add,
     Remove,
     Set,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Bits {
-    /// The bits of another class, as a shift: 6 user, 3 group, 0 others.
-    CopyOf(u32),
-    /// Letters of `rwxXst`.
-    Letters { rwx: u32, conditional_execute: bool, set_id: bool, sticky: bool },
 }
 
 /// A mode that cannot be read; its text is ready to be shown.
@@ -75,11 +66,7 @@ impl ModeChange {
             let value = u32::from_str_radix(text, 8).ok().filter(|value| *value <= ALL);
             return value.map(|value| Self { parts: Parts::Octal(value) }).ok_or_else(fail);
         }
-        let mut clauses = Vec::new();
-        for part in text.split(',') {
-            parse_part(part, &mut clauses).ok_or_else(fail)?;
-        }
-        Ok(Self { parts: Parts::Symbolic(clauses) })
+        symbolic(text).map(|commands| Self { parts: Parts::Symbolic(commands) }).ok_or_else(fail)
     }
 
     /// Gives the mode when it is octal and so does not depend on the old one.
@@ -92,109 +79,108 @@ impl ModeChange {
 
     /// Gives the permission bits that a file with the bits `mode` gets; bits above 07777 are kept.
     pub fn apply(&self, mode: u32, is_dir: bool) -> u32 {
-        let clauses = match &self.parts {
+        let commands = match &self.parts {
             Parts::Octal(value) => return (mode & !ALL) | value,
-            Parts::Symbolic(clauses) => clauses,
+            Parts::Symbolic(commands) => commands,
         };
-        clauses.iter().fold(mode, |mode, clause| clause.apply(mode, is_dir))
+        let is_executed = is_dir || mode & 0o111 != 0;
+        commands.iter().fold(mode, |mode, command| match *command {
+            Command::Set(bits) => mode | bits,
+            Command::Clear(bits) => mode & !bits,
+            Command::SetExecute(bits) if is_executed => mode | bits,
+            Command::SetExecute(_) => mode,
+            Command::Copy { from, who, operator } => {
+                let bits = mode >> from & 0o7;
+                let classes = [6, 3, 0].into_iter().filter(|shift| who >> shift & 0o4 != 0);
+                classes.fold(mode, |mode, shift| match operator {
+                    Operator::Add => mode | bits << shift,
+                    Operator::Remove => mode & !(bits << shift),
+                    Operator::Set => mode & !(0o7 << shift) | bits << shift,
+                })
+            }
+        })
     }
 }
 
-impl Clause {
-    fn apply(&self, mode: u32, is_dir: bool) -> u32 {
-        let mut bits = 0;
-        let mut mask = 0;
-        let classes = [(self.who.user, 6, 0o4000), (self.who.group, 3, 0o2000), (self.who.other, 0, 0)];
-        for (is_named, shift, set_bit) in classes {
-            if !is_named {
-                continue;
+/// Reads clauses of `[augo]*` and operators with their letters.
+///
+/// The meaning is that of setmode(3) of the BSDs, which the reference has, too: `u=` and `g=` clear the set-id bits of
+/// directories as well, a copy leaves them alone, and only `t` touches the sticky bit.
+fn symbolic(text: &str) -> Option<Vec<Command>> {
+    let mut out = Vec::new();
+    for clause in text.split(',') {
+        let first = clause.find(|c| !"augo".contains(c))?;
+        let (classes, mut rest) = clause.split_at(first);
+        let who = classes.chars().fold(0, |who, class| {
+            who | match class {
+                'u' => 0o4700,
+                'g' => 0o2070,
+                'o' => 0o0007,
+                _ => 0o6777,
             }
-            mask |= 0o7 << shift | set_bit;
-            match self.bits {
-                Bits::CopyOf(from) => bits |= (mode >> from & 0o7) << shift,
-                Bits::Letters { rwx, conditional_execute, set_id, .. } => {
-                    let execute = u32::from(conditional_execute && (is_dir || mode & 0o111 != 0));
-                    bits |= (rwx | execute) << shift;
-                    if set_id {
-                        bits |= set_bit;
-                    }
+        });
+        while let Some(sign) = rest.chars().next() {
+            let operator = match sign {
+                '+' => Operator::Add,
+                '-' => Operator::Remove,
+                '=' => Operator::Set,
+                _ => return None,
+            };
+            let end = rest[1..].find(|c| !"rwxXstugo".contains(c)).map_or(rest.len(), |end| end + 1);
+            read_letters(who, operator, &rest[1..end], &mut out);
+            rest = &rest[end..];
+        }
+    }
+    Some(out)
+}
+
+/// Reads what follows an operator; `who` is nothing where no class is named.
+fn read_letters(mut who: u32, operator: Operator, letters: &str, out: &mut Vec<Command>) {
+    let limit = |who: u32, bits: u32| if who == 0 { bits } else { bits & who };
+    let change = |who: u32, bits: u32, out: &mut Vec<Command>| {
+        if operator == Operator::Set {
+            out.push(Command::Clear(if who == 0 { 0o6777 } else { who }));
+        }
+        let is_removal = operator == Operator::Remove;
+        out.push(if is_removal { Command::Clear(limit(who, bits)) } else { Command::Set(limit(who, bits)) });
+    };
+    let (mut bits, mut execute, mut is_copied) = (0, 0, false);
+    for letter in letters.chars() {
+        let is_others_only = who != 0 && who & !0o7 == 0;
+        match letter {
+            'r' => bits |= 0o444,
+            'w' => bits |= 0o222,
+            'X' if operator != Operator::Remove => execute = 0o111,
+            'x' | 'X' => bits |= 0o111,
+            's' if !is_others_only => bits |= 0o6000,
+            't' if !is_others_only => {
+                who |= 0o1000;
+                bits |= 0o1000;
+            }
+            's' | 't' => {}
+            class => {
+                if bits != 0 {
+                    change(who, std::mem::take(&mut bits), out);
                 }
+                if execute != 0 {
+                    out.push(Command::SetExecute(limit(who, std::mem::take(&mut execute))));
+                }
+                let from = match class {
+                    'u' => 6,
+                    'g' => 3,
+                    _ => 0,
+                };
+                out.push(Command::Copy { from, who: if who == 0 { 0o777 } else { who }, operator });
+                is_copied = true;
             }
         }
-        if self.who.other && self.who.user && self.who.group {
-            mask |= 0o1000;
-        }
-        if let Bits::Letters { sticky: true, .. } = self.bits {
-            bits |= 0o1000;
-        }
-        match self.operator {
-            Operator::Add => mode | bits,
-            Operator::Remove => mode & !bits,
-            // As chmod(1) does: set-id bits of a directory go only when they are named.
-            Operator::Set if is_dir => mode & !(mask & !0o6000) | bits,
-            Operator::Set => mode & !mask | bits,
-        }
     }
-}
-
-/// Reads `[ugoa]*` and one or more operators with their bits.
-fn parse_part(part: &str, out: &mut Vec<Clause>) -> Option<()> {
-    let operators = ['+', '-', '='];
-    let first = part.find(operators)?;
-    let (who, mut rest) = part.split_at(first);
-    let who = parse_who(who)?;
-    while !rest.is_empty() {
-        let operator = match rest.as_bytes().first()? {
-            b'+' => Operator::Add,
-            b'-' => Operator::Remove,
-            _ => Operator::Set,
-        };
-        let after = rest.get(1..)?;
-        let end = after.find(operators).unwrap_or(after.len());
-        let (letters, next) = after.split_at(end);
-        out.push(Clause { who, operator, bits: parse_bits(letters)? });
-        rest = next;
+    if bits != 0 || operator == Operator::Set && !is_copied {
+        change(who, bits, out);
     }
-    Some(())
-}
-
-fn parse_who(text: &str) -> Option<Who> {
-    let mut who = Who::default();
-    for c in text.chars() {
-        match c {
-            'u' => who.user = true,
-            'g' => who.group = true,
-            'o' => who.other = true,
-            'a' => who = Who { user: true, group: true, other: true },
-            _ => return None,
-        }
+    if execute != 0 {
+        out.push(Command::SetExecute(limit(who, execute)));
     }
-    if text.is_empty() {
-        who = Who { user: true, group: true, other: true };
-    }
-    Some(who)
-}
-
-fn parse_bits(text: &str) -> Option<Bits> {
-    match text {
-        "u" => return Some(Bits::CopyOf(6)),
-        "g" => return Some(Bits::CopyOf(3)),
-        "o" => return Some(Bits::CopyOf(0)),
-        _ => {}
-    }
-    let (mut rwx, mut conditional_execute, mut set_id, mut sticky) = (0, false, false, false);
-    for c in text.chars() {
-        match c {
-            'r' => rwx |= 4,
-            'w' => rwx |= 2,
-            'x' => rwx |= 1,
-            'X' => conditional_execute = true,
-            's' => set_id = true,
-            't' => sticky = true,
-            _ => return None,
-        }
-    }
-    Some(Bits::Letters { rwx, conditional_execute, set_id, sticky })
 }
 
 #[cfg(test)]
@@ -234,18 +220,26 @@ mod tests {
             ("a=rX", 0o644, 0o444),
             ("a=rX", 0o744, 0o555),
             ("u=rw+x-r", 0o000, 0o300),
-            ("=rw", 0o7777, 0o666),
+            ("=rw", 0o7777, 0o1666),
+            ("g=u", 0o6750, 0o6770),
+            ("o+t", 0o755, 0o755),
+            ("=t", 0o755, 0o1755),
+            ("u=g,g=o", 0o6754, 0o6544),
+            ("+ug", 0o640, 0o666),
+            ("g=ru", 0o700, 0o770),
+            ("a=s", 0o755, 0o6000),
             ("o=", 0o1777, 0o1770),
         ] {
             assert_eq!(file(mode, old), new, "{mode} of {old:o}");
         }
         assert_eq!(dir("a=rX", 0o700), 0o555);
-        assert_eq!(dir("u=rwx", 0o4755), 0o4755);
+        assert_eq!(dir("u=rwX,go=rX", 0o3777), 0o1755);
+        assert_eq!(dir("g-w", 0o2775), 0o2755);
     }
 
     #[test]
     fn what_is_no_mode_is_refused() {
-        for bad in ["", "999", "10000", "x", "u", "u+z", "u+x,", "rwx", "0x1", "+ug", "7 7", "8"] {
+        for bad in ["", "999", "10000", "x", "u", "u+z", "u+x,", "rwx", "0x1", "7 7", "u+xa", "8"] {
             assert!(ModeChange::parse(bad).is_err(), "{bad}");
         }
         let error = ModeChange::parse("999").unwrap_err().to_string();

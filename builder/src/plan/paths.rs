@@ -4,9 +4,10 @@
 const DEVICES: &[&str] = &["con", "prn", "aux", "nul", "conin$", "conout$"];
 
 /// Brings a directory into the form of the image config: an absolute one as it is written, as the reference keeps it
-/// (conformance case `config-workdir-as-written`), a relative one joined and clean; on Windows clean in any case, with
-/// backslashes and without drive.
+/// (conformance case `config-workdir-as-written`), a relative one joined and clean, none as the current one; on Windows
+/// clean in any case, with backslashes and without drive.
 pub(super) fn directory(is_windows: bool, current: &str, path: &str) -> Result<String, String> {
+    let path = if path.is_empty() { current } else { path };
     if !is_windows && path.starts_with('/') {
         return Ok(path.to_owned());
     }
