@@ -54,6 +54,8 @@ impl Evaluator<'_, '_> {
             };
             let mode = this.mode(chmod.as_deref(), copy.chmod.as_ref())?;
             let text = history_text(keyword, copy, chown.as_deref(), chmod.as_deref(), &texts);
+            // With a mode the reference does not link: the layer would give that mode to directories that are there.
+            let link = copy.link && mode.is_none();
             let op = CopyOp {
                 keyword,
                 from,
@@ -64,7 +66,7 @@ impl Evaluator<'_, '_> {
                 workdir: this.state.config.config.working_dir.clone(),
                 chown,
                 chmod: mode,
-                link: copy.link,
+                link,
                 parents: copy.parents,
                 exclude,
                 add: add.map(|add| AddOptions { unpack: add.unpack, checksum, keep_git_dir: add.keep_git_dir }),

@@ -130,7 +130,7 @@ impl Copy<'_> {
                 copied += 1;
                 for level in &mut levels {
                     if let Some(directory) = level.unwritten.take() {
-                        self.write_directory(&directory, &level.target)?;
+                        self.write_above(&directory, &level.target)?;
                     }
                 }
             }
@@ -169,6 +169,19 @@ impl Copy<'_> {
         let mut entry = child.entry;
         entry.path = target;
         self.write_file(entry, group, Time::Kept)
+    }
+
+    /// Writes a directory above something that was asked for: one that is there takes the source's mode, and keeps the
+    /// rest.
+    fn write_above(&mut self, directory: &SourceNode, target: &ImagePath) -> Result<(), Fault> {
+        let Some(there) = self.dest.get(target).filter(|there| there.is_directory()) else {
+            return self.write_directory(directory, target);
+        };
+        let mut entry = there.clone();
+        entry.meta.mode = directory.entry.meta.mode;
+        let is_made = self.dest.node_mut(target).is_some_and(|node| node.is_made);
+        self.dest.put(Node { entry, group: None, is_made });
+        Ok(())
     }
 
     /// Writes a directory below a source: what is there takes the source's mode, owner and time.

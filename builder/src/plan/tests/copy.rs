@@ -8,7 +8,9 @@ fn sources_destination_and_flags_are_expanded() {
     let copy = copies(&stage)[0];
     assert_eq!(sources(copy), ["b.txt", "b"]);
     assert_eq!((copy.dest.as_str(), copy.workdir.as_str()), ("/d/", "/w"));
-    assert_eq!((copy.chown.as_deref(), copy.link, copy.parents), (Some("5:6"), true, false));
+    // A mode takes the effect of --link away.
+    assert_eq!((copy.chown.as_deref(), copy.link, copy.parents), (Some("5:6"), false, false));
+    assert!(copies(&case().stage("FROM scratch\nCOPY --link a /\n"))[0].link);
     assert_eq!(copy.exclude, ["*.b"]);
     assert_eq!(copy.from, CopyFrom::Context);
 }
