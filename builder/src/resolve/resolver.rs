@@ -56,7 +56,11 @@ impl Unresolved {
             return Error::internal("resolving failed without an error");
         }
         let (request, error) = failed.swap_remove(at);
-        let found = Box::new(finding(request.failed(&error)));
+        let mut found = request.failed(&error);
+        for (other, error) in failed.iter().filter(|(other, _)| other.span != request.span) {
+            found = found.with_label(other.span, format!("failed to resolve {}, too: {error}", other.name));
+        }
+        let found = Box::new(finding(found));
         Error::Step { finding: found, step: title(&request), source: Some(Box::new(error)) }
     }
 }

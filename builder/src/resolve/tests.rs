@@ -166,4 +166,9 @@ fn failures_keep_their_place_and_their_kind() {
     let machine = Error::environment("no disk");
     let mixed = Unresolved(vec![(request("a", None), user()), (request("b", None), machine)]).locate(finding);
     assert_eq!(mixed.kind(), ErrorKind::Environment);
+    let elsewhere = ImageRequest { span: Span::new(0, 4), ..request("b", None) };
+    let both = vec![(request("a", None), Error::environment("no disk")), (elsewhere, user())];
+    let Error::Step { finding, .. } = Unresolved(both).locate(finding) else { panic!("an error with a place") };
+    let labels: Vec<&str> = finding.diagnostic.labels.iter().map(|label| label.message.as_str()).collect();
+    assert_eq!(labels, ["failed to resolve b, too: not found"]);
 }
