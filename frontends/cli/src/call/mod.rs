@@ -2,8 +2,10 @@
 
 mod table;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
 use clap::ValueEnum as _;
@@ -103,6 +105,8 @@ fn ask(
 pub(crate) struct Asker {
     runtime: tokio::runtime::Runtime,
     engine: Engine,
+    /// The warnings so far: of several questions about one file, each is shown once.
+    warnings: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Asker {
@@ -116,7 +120,7 @@ impl Asker {
             }
         });
         let engine = Engine::open_with(settings::make(store)?, &notices)?;
-        Ok(Self { runtime, engine })
+        Ok(Self { runtime, engine, warnings: Arc::default() })
     }
 
     /// Waits for an answer; warnings on the way go to standard error.
@@ -124,8 +128,11 @@ impl Asker {
     where
         F: Future<Output = strake::Result<T>>,
     {
-        let sink = EventSink::new(|event| {
-            if let Event::Warning { message, .. } = event {
+        let warnings = Arc::clone(&self.warnings);
+        let sink = EventSink::new(move |event| {
+            if let Event::Warning { message, .. } = event
+                && warnings.lock().unwrap_or_else(PoisonError::into_inner).insert(message.clone())
+            {
                 crate::complain(&format!("warning: {message}\n"));
             }
         });
