@@ -177,6 +177,10 @@ fn builds_from(host: &Host, url: &str) {
         let (_, image) = host.build(&format!("{url}{suffix}")).image();
         assert_eq!(image.file("x"), expected, "{suffix}: the ignore file of a repository is not applied");
     }
+    let head = |flags: &str| host.build(url).args(flags).args("-f -").stdin("FROM scratch\nCOPY .git/HEAD /x\n");
+    head("").run().fails().says(&[".git/HEAD", "not found"]);
+    let (_, image) = head("--build-arg BUILDKIT_CONTEXT_KEEP_GIT_DIR=1").image();
+    assert!(!image.file("x").is_empty());
     host.build(&format!("{url}#nowhere")).run().fails().says(&["nowhere"]);
     host.build(&format!("{url}#v1:nowhere")).run().fails().says(&["has no directory \"nowhere\""]);
 }

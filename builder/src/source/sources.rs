@@ -26,6 +26,8 @@ use crate::{Error, Result};
 const DOCKERFILE_LIMIT: u64 = 16 << 20;
 /// The largest ignore file (edges.md 13).
 const IGNORE_LIMIT: u64 = 1 << 20;
+/// The build argument that keeps `.git` of a context that is a repository (dockerfile.md §9.7).
+const KEEP_GIT_DIR: &str = "BUILDKIT_CONTEXT_KEEP_GIT_DIR";
 /// The names of a Dockerfile that is not named (dockerfile.md §11.1).
 const DOCKERFILES: [&str; 3] = ["Dockerfile", "dockerfile", "Containerfile"];
 
@@ -217,7 +219,9 @@ impl Sources {
             None => Ok(None),
             Some(Epoch::Seconds(seconds)) => Ok(Some(Timestamp::from_seconds(*seconds))),
             Some(Epoch::Context) => Ok(self.main().await?.time),
-            Some(Epoch::Remote(address)) => Ok(self.open_remote(address, "source of SOURCE_DATE_EPOCH").await?.time),
+            Some(Epoch::Remote(address)) => {
+                Ok(self.open_remote(address, "source of SOURCE_DATE_EPOCH", false).await?.time)
+            }
             Some(Epoch::NamedContext(name)) => Ok(self.named(&CopyFrom::NamedContext(name.clone())).await?.time),
         }
     }
@@ -280,7 +284,11 @@ impl Sources {
                 let files = files.ok_or_else(|| Error::user("the build context is no tar archive"))?;
                 Ok(Opened { time: files.newest(), ..Opened::plain(files) })
             }
-            ContextSource::Remote(address) => self.open_remote(address, "build context").await,
+            ContextSource::Remote(address) => {
+                let keeps_git_dir = self.request.build_args.iter().rev().find(|(name, _)| name == KEEP_GIT_DIR);
+                let keeps_git_dir = keeps_git_dir.and_then(|(_, value)| strake_parser::parse_bool(value));
+                self.open_remote(address, "build context", keeps_git_dir.unwrap_or(false)).await
+            }
         });
         opened.await.cloned()
     }
@@ -326,7 +334,7 @@ impl Sources {
                 value.starts_with("http://") || value.starts_with("https://") || GitRef::parse(value).is_some();
             let is_folder = Path::new(value).is_dir();
             return if is_remote && !is_folder {
-                self.open_remote(value, title).await
+                self.open_remote(value, title, false).await
             } else {
                 open_folder(Path::new(value), title)
             };
@@ -334,10 +342,12 @@ impl Sources {
         Err(Error::internal(format!("no build context is called {name:?}")))
     }
 
-    async fn open_remote(&self, address: &str, title: &str) -> Result<Opened> {
+    async fn open_remote(&self, address: &str, title: &str, keeps_git_dir: bool) -> Result<Opened> {
         if let Some(reference) = GitRef::parse_context(address) {
             let reference = reference.map_err(|error| Error::user(format!("{title}: {error}")))?;
-            return self.open_git(&git::Wanted::of(&reference)).await;
+            let mut wanted = git::Wanted::of(&reference);
+            wanted.keeps_git_dir |= keeps_git_dir;
+            return self.open_git(&wanted).await;
         }
         let page = self.page(address, None).await?;
         let file = self.store.blobs().open_blob(&page.digest)?;
