@@ -75,6 +75,8 @@ pub(super) struct StageState {
     pub(super) platform: Platform,
     /// Whether a WORKDIR of this file was seen.
     pub(super) has_workdir: bool,
+    /// Whether an ENV or ARG has an error, so that nobody knows which names have a value.
+    pub(super) has_lost_names: bool,
 }
 
 impl StageState {
@@ -89,7 +91,7 @@ impl StageState {
             let (name, value) = line.split_once('=').unwrap_or((line, ""));
             env.set(name, value);
         }
-        Self { config, env: Arc::new(env), arguments: Vec::new(), platform, has_workdir: false }
+        Self { config, env: Arc::new(env), arguments: Vec::new(), platform, has_workdir: false, has_lost_names: false }
     }
 }
 
@@ -332,7 +334,7 @@ pub(super) struct Evaluator<'e, 'a> {
 impl Evaluator<'_, '_> {
     pub(super) fn instruction(&mut self, instruction: &Instruction) {
         // An error is reported where it is found; the instruction then has no effect.
-        let _: Option<()> = match &instruction.kind {
+        let done: Option<()> = match &instruction.kind {
             InstructionKind::Arg(items) => self.arg(instruction, items),
             InstructionKind::Env(pairs) => self.env(pairs),
             InstructionKind::Label(pairs) => self.label(pairs),
@@ -359,6 +361,9 @@ impl Evaluator<'_, '_> {
             | InstructionKind::Endif => self.not_composed(&instruction.keyword.value),
             InstructionKind::Unknown(_) => None,
         };
+        let keyword = &instruction.keyword.value;
+        self.state.has_lost_names |=
+            done.is_none() && ["ENV", "ARG"].iter().any(|name| name.eq_ignore_ascii_case(keyword));
     }
 
     /// Refuses a tree that [`strake_parser::compose`] has not made plain.
@@ -482,7 +487,7 @@ impl Evaluator<'_, '_> {
     /// Warns of names that are not set and that no ARG of the stage declares (dockerfile.md §18, UndefinedVar).
     pub(super) fn warn_unset(&mut self, names: &[String], span: Span) {
         for name in names {
-            if self.state.arguments.iter().any(|(declared, _)| declared == name) {
+            if self.state.has_lost_names || self.state.arguments.iter().any(|(declared, _)| declared == name) {
                 continue;
             }
             let known = self.state.env.names().chain(self.state.arguments.iter().map(|(name, _)| name.as_str()));

@@ -1,3 +1,5 @@
+use strake_parser::Rule;
+
 use super::super::graph::Base;
 use super::super::{Epoch, KnownImages, NamedContext, Plan, plan};
 use super::{case, config, history};
@@ -149,6 +151,15 @@ fn undefined_variables_and_unused_arguments_are_reported() {
     UndefinedVar: 3: Usage of undefined variable '$FO' (did you mean $FOO?)
     UndefinedVar: 3: Usage of undefined variable '$BAR'
     ");
+}
+
+#[test]
+fn names_of_an_instruction_with_an_error_are_not_called_undefined() {
+    for lost in ["ENV A=1 B", "ENV A=${X^}", "ARG A=${X^}", "ARG A=1 =2"] {
+        let text = format!("FROM scratch AS base\n{lost}\nUSER $A\nFROM base\nUSER $A\n");
+        let problems = case().try_plan(&text).expect_err("an error");
+        assert!(problems.iter().all(|found| found.rule != Some(Rule::UndefinedVar)), "{problems:#?}");
+    }
 }
 
 #[test]
