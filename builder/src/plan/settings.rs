@@ -8,6 +8,9 @@ use super::graph::{Op, WorkdirOp};
 use super::outline::{Argument, description};
 use super::{codes, gofmt, paths, ports, title};
 
+/// Arguments that tell the builder what to scan: they may be declared, and are no variables (dockerfile.md §9.7).
+const SBOM: [&str; 2] = ["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"];
+
 impl Evaluator<'_, '_> {
     /// ARG (dockerfile.md §9.3, §13.2).
     pub(super) fn arg(&mut self, instruction: &Instruction, items: &[ArgDeclaration]) -> Option<()> {
@@ -36,7 +39,7 @@ impl Evaluator<'_, '_> {
                 Some(value) => format!("{name}={value}"),
                 None => name.clone(),
             });
-            if let Some(value) = &value {
+            if let Some(value) = value.as_ref().filter(|_| !SBOM.contains(&name.as_str())) {
                 self.set_variable(name, value);
             }
             if is_own {

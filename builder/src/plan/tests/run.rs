@@ -25,6 +25,13 @@ fn arguments_are_seen_from_their_line_on() {
 }
 
 #[test]
+fn what_to_scan_is_no_variable() {
+    let stage = case().stage("FROM busybox\nARG BUILDKIT_SBOM_SCAN_STAGE=true A=1\nRUN x\n");
+    assert_eq!(env(runs(&stage)[0]), ["A=1"]);
+    assert!(history(&stage)[1].contains("|2 BUILDKIT_SBOM_SCAN_STAGE=true A=1 "));
+}
+
+#[test]
 fn an_empty_build_argument_is_not_the_default() {
     let stage = case().arg("A", "").stage("FROM busybox\nARG A=default\nRUN x\n");
     assert_eq!(env(runs(&stage)[0]), ["A="]);
