@@ -140,6 +140,12 @@ impl<'a> Builder<'a> {
         let labels = &self.table.options.labels;
         if let Some(stage) = self.stages.get_mut(target.0) {
             stage.config.config.labels.extend(labels.iter().cloned());
+            // What was asked for is what the image says, also where FROM --platform=$BUILDPLATFORM begins the stage. The
+            // layers of another system have another form.
+            let asked = self.table.options.platform.as_ref().filter(|asked| asked.os == stage.config.os);
+            if let Some(asked) = asked {
+                stage.config.set_platform(asked);
+            }
         }
         let platform = self.table.options.target_platform().clone();
         Some(BuildGraph { stages: self.stages, images: self.sources.images, target, platform })
@@ -218,10 +224,6 @@ impl<'a> Builder<'a> {
             Bound::Stage(base) => {
                 let (id, mut state) = self.states.get(*base)?.clone()?;
                 state.config.config.on_build.clear();
-                if entry.platform.is_some() {
-                    state.config.set_platform(&platform);
-                    state.platform = platform;
-                }
                 (Base::Stage(id), state)
             }
             Bound::Image(source) => {

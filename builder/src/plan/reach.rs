@@ -93,15 +93,16 @@ pub(super) fn reach(table: &Table<'_>, target: usize, images: &KnownImages, lint
     reach
 }
 
-/// Gives the platform of a stage: `--platform`, else the base stage's, else the target's (dockerfile.md §10.10).
+/// Gives the platform of a stage: the base stage's, else `--platform`, else the target's; `scratch` has the target's
+/// whatever the flag says (dockerfile.md §10.10).
 pub(super) fn stage_platform<'a>(table: &'a Table<'_>, index: usize) -> &'a Platform {
     let mut at = index;
     loop {
         let Some(entry) = table.entries.get(at) else { return table.options.target_platform() };
-        match (&entry.platform, &entry.base) {
-            (Some(platform), _) => return platform,
-            (None, Some(Bound::Stage(base))) if *base < at => at = *base,
-            _ => return table.options.target_platform(),
+        match (entry.replaced.as_ref().or(entry.base.as_ref()), &entry.platform) {
+            (Some(Bound::Stage(base)), _) if *base < at => at = *base,
+            (Some(Bound::Scratch), _) | (_, None) => return table.options.target_platform(),
+            (_, Some(platform)) => return platform,
         }
     }
 }

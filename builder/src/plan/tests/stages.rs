@@ -42,11 +42,27 @@ fn settings_are_those_of_the_last_stage() {
 
 #[test]
 fn platforms_come_from_the_flag_the_base_or_the_target() {
-    let text = "FROM --platform=linux/s390x scratch AS a\nFROM a AS b\nFROM scratch\nCOPY --from=b / /\n";
-    let planned = case().platform("linux/arm64").plan(text);
+    let s390x = r#"{"architecture":"s390x","os":"linux"}"#;
+    let text = "FROM --platform=linux/s390x big AS a\nFROM --platform=linux/riscv64 a AS b\n\
+                FROM --platform=linux/riscv64 scratch\nCOPY --from=b / /\n";
+    let planned = case().image("big", s390x).platform("linux/arm64").plan(text);
     let platforms: Vec<_> = planned.graph.stages.iter().map(|stage| stage.platform.to_string()).collect();
     assert_eq!(platforms, ["linux/s390x", "linux/s390x", "linux/arm64"]);
     assert_eq!(planned.graph.stages[2].config.architecture, "arm64");
+}
+
+#[test]
+fn the_image_is_for_the_platform_asked_for() {
+    let amd = r#"{"architecture":"amd64","os":"linux","variant":"v2"}"#;
+    let text = "FROM --platform=$BUILDPLATFORM base AS tools\nFROM tools\n";
+    let planned = case().image("base", amd).platform("linux/arm64").plan(text);
+    let architectures: Vec<_> = planned.graph.stages.iter().map(|stage| stage.config.architecture.as_str()).collect();
+    assert_eq!(architectures, ["amd64", "arm64"]);
+    let last = &planned.graph.stages[1];
+    assert_eq!((last.platform.to_string().as_str(), &last.config.variant), ("linux/amd64", &None));
+    let text = "FROM --platform=linux/arm64 base\n";
+    let unasked = case().image("base", r#"{"architecture":"arm64","os":"linux"}"#).stage(text);
+    assert_eq!(unasked.config.architecture, "arm64");
 }
 
 #[test]
