@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use strake_layers::Platform;
-use strake_parser::{Diagnostic, Instruction, InstructionKind, Span, parse_onbuild};
+use strake_parser::{Diagnostic, Instruction, InstructionKind, Onbuild, Span, parse_onbuild};
 
 use super::codes;
 use super::images::{ImageKey, ImageRequest, ImageSource, KnownImages};
@@ -147,6 +147,10 @@ fn fired(table: &Table<'_>, index: usize, images: &KnownImages, lints: &mut Lint
             let instructions = table.entries[*base].stage.instructions.iter();
             let own = instructions.filter_map(|instruction| match &instruction.kind {
                 InstructionKind::Onbuild(onbuild) => {
+                    if let Some(problem) = broken_trigger(table, index, onbuild) {
+                        lints.push(problem);
+                        return None;
+                    }
                     let inner = (*onbuild.instruction).clone();
                     Some(Trigger { text: onbuild.trigger.clone(), span: Some(inner.span), instruction: inner })
                 }
@@ -161,6 +165,16 @@ fn fired(table: &Table<'_>, index: usize, images: &KnownImages, lints: &mut Lint
         }
         _ => Vec::new(),
     }
+}
+
+/// Gives what is wrong with a trigger of this file; where it stands that is a warning only.
+fn broken_trigger(table: &Table<'_>, index: usize, onbuild: &Onbuild) -> Option<Diagnostic> {
+    let parsed = parse_onbuild(&onbuild.trigger, table.dockerfile.directives.escape());
+    let problem = parsed.diagnostics.into_iter().find(Diagnostic::is_error)?;
+    let mut made = Diagnostic::error(problem.code, problem.message, table.entries[index].stage.from_span)
+        .with_label(onbuild.instruction.span, "in the ONBUILD trigger that this FROM fires");
+    made.help = problem.help;
+    Some(made)
 }
 
 fn read_trigger(table: &Table<'_>, index: usize, text: &str, lints: &mut Lints) -> Option<Trigger> {

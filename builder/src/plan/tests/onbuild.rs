@@ -67,3 +67,13 @@ fn bad_triggers_point_at_from() {
         assert!(errors[0].starts_with("2: ") && errors[0].contains(word) && errors[0].contains(trigger), "{errors:?}");
     }
 }
+
+#[test]
+fn a_broken_trigger_of_a_stage_fails_where_it_fires() {
+    let text = "FROM scratch AS base\nONBUILD USR app\nFROM scratch\nLABEL a=b\n";
+    assert_eq!(case().warnings(text).len(), 1);
+    let text = "FROM scratch AS base\nONBUILD USR app\nONBUILD COPY --nope a b\nFROM base\nLABEL a=b\n";
+    let mut errors = case().errors(text);
+    errors.sort_unstable();
+    assert_eq!(errors, ["4: unknown flag: --nope", "4: unknown instruction: USR (did you mean USER?)"]);
+}
