@@ -76,7 +76,7 @@ impl CheckSettings {
             return Ok(settings);
         }
         // The reference reads at most three options; what follows belongs to the third.
-        for option in value.splitn(3, ';') {
+        for option in options_of(value).splitn(3, ';') {
             let bad = |message| CheckSettingsError { message, option: option.trim().to_owned() };
             let invalid = || bad(format!("invalid check option {:?}", option.trim()));
             let (key, value) = option.split_once('=').ok_or_else(invalid)?;
@@ -128,6 +128,18 @@ impl CheckSettings {
     }
 }
 
+/// Leaves out the text behind the options, which begins at blanks that no separator stands beside.
+fn options_of(value: &str) -> &str {
+    let is_separator = |c: char| matches!(c, ',' | ';' | '=');
+    let value = value.trim();
+    let ends = value.char_indices().filter(|(_, c)| c.is_whitespace()).map(|(at, _)| at);
+    let mut texts = ends.filter(|at| {
+        let (before, after) = (value[..*at].trim_end(), value[*at..].trim_start());
+        !before.ends_with(is_separator) && !after.starts_with(is_separator)
+    });
+    texts.next().map_or(value, |at| &value[..at])
+}
+
 fn parse_rules(value: &str, unknown: &mut Vec<String>) -> RuleSet {
     if value == "all" {
         return RuleSet::All;
@@ -153,6 +165,15 @@ mod tests {
         assert!(!read.enables(Rule::StageNameCasing));
         assert!(read.enables(Rule::UndefinedVar));
         assert!(read.error);
+    }
+
+    #[test]
+    fn text_behind_the_options_is_left_out() {
+        let read = CheckSettings::parse("skip=StageNameCasing,UndefinedVar // as long as it lasts; a=b").unwrap();
+        assert!(!read.enables(Rule::StageNameCasing) && !read.enables(Rule::UndefinedVar));
+        assert!(read.enables(Rule::JSONArgsRecommended) && read.unknown.is_empty());
+        assert!(CheckSettings::parse("skip=all ; error=true  for good").unwrap().error);
+        assert_eq!(CheckSettings::parse("skip=all why").unwrap().skip, RuleSet::All);
     }
 
     #[test]
