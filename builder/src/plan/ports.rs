@@ -17,7 +17,8 @@ pub(super) struct Ports {
 pub(super) fn parse(word: &str) -> Result<Ports, String> {
     let invalid = |problem: String| format!("invalid port: {word:?}: {problem}");
     let (numbers, protocol) = match word.split_once('/') {
-        Some((numbers, protocol)) => (numbers, protocol),
+        Some((numbers, protocol)) if !protocol.is_empty() => (numbers, protocol),
+        Some((numbers, _)) => (numbers, "tcp"),
         None => (word, "tcp"),
     };
     let lower = protocol.to_lowercase();
@@ -80,6 +81,7 @@ mod tests {
     #[test]
     fn ports_take_ranges_and_protocols() {
         assert_eq!(parse("80").expect("valid").ports, ["80/tcp"]);
+        assert_eq!(parse("80/").expect("valid").ports, ["80/tcp"]);
         assert_eq!(parse("90-91/UDP").expect("valid").ports, ["90/udp", "91/udp"]);
         assert!(parse("90-91/UDP").expect("valid").has_upper_case);
         let host = parse("127.0.0.1:80:8080/tcp").expect("valid");
@@ -91,7 +93,7 @@ mod tests {
     fn words_that_are_no_ports_are_refused() {
         assert_eq!(parse("80/tpc"), Err("invalid port: \"80/tpc\": invalid proto: tpc".to_owned()));
         assert_eq!(parse("http"), Err("invalid port: \"http\": invalid containerPort: http".to_owned()));
-        for bad in ["", "70000", "5-4", "-1", "1-", "+5", "80/", "80:"] {
+        for bad in ["", "70000", "5-4", "-1", "1-", "+5", "/", "80:"] {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }
