@@ -29,7 +29,10 @@ impl Evaluator<'_, '_> {
             let mut texts = Vec::with_capacity(copy.sources.len() + 1);
             let mut sources = Vec::with_capacity(copy.sources.len());
             let mut is_good = true;
-            for source in &copy.sources {
+            // As with the reference, the files of here-documents come last.
+            let is_file = |source: &&CopySource| matches!(source, CopySource::Word(_));
+            let (files, heredocs): (Vec<_>, Vec<_>) = copy.sources.iter().partition(is_file);
+            for source in files.into_iter().chain(heredocs) {
                 match this.source(expander, source, add.is_some()) {
                     Some((kind, text, span)) => {
                         if let (true, SourceKind::Path(path)) = (from_context, &kind) {
