@@ -153,8 +153,13 @@ impl Evaluator<'_, '_> {
     fn inline(&mut self, expander: &Expander<'_>, heredoc: &Heredoc) -> Option<SourceKind> {
         let content = heredoc.content();
         let bytes = if heredoc.expand {
+            let before = expander.names().unset.len();
             match expander.heredoc(&content, heredoc.span) {
-                Ok(bytes) => bytes,
+                Ok(bytes) => {
+                    let unset = expander.names().unset.split_off(before);
+                    self.warn_unset(&unset, heredoc.span);
+                    bytes
+                }
                 Err(error) => {
                     self.pass(error.into());
                     return None;

@@ -179,6 +179,12 @@ fn names_of_an_instruction_with_an_error_are_not_called_undefined() {
 }
 
 #[test]
+fn undefined_variables_of_heredocs_are_reported() {
+    let text = "FROM scratch\nARG A\nCOPY <<E <<\"F\" /\n$A ${B:-x} \\$C $B\nE\n$D\nF\n";
+    assert_eq!(case().warnings(text), ["UndefinedVar: 4: Usage of undefined variable '$B'"]);
+}
+
+#[test]
 fn the_shell_of_a_base_image_excuses_shell_forms() {
     assert!(case().warnings("FROM rich\nCMD run me\n").is_empty());
     assert!(case().warnings("FROM busybox\nCMD run me\n")[0].starts_with("JSONArgsRecommended: 2: "));
