@@ -68,6 +68,9 @@ fn add_mount(key: &mut KeyBuilder, spec: &MountSpec, has_from: bool, content: Op
         }
         MountSpec::Cache(cache) => {
             key.add(format!("cache mount {}", cache.target), format!("{} {has_from}", cache.is_read_only));
+            if let Some(source) = &cache.source {
+                key.add(format!("source of the cache mount {}", cache.target), source.clone());
+            }
         }
         MountSpec::Tmpfs(tmpfs) => {
             key.add(format!("tmpfs {}", tmpfs.target), format!("{:?}", tmpfs.size));

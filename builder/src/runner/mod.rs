@@ -86,6 +86,13 @@ pub struct MountPoint {
 pub enum MountSource {
     /// A directory or file of the host (a cache's folder, a socket that leads to an agent).
     Host(PathBuf),
+    /// A path in a directory of the host whose content is not to be trusted (a part of a cache).
+    Within {
+        /// The directory.
+        folder: PathBuf,
+        /// The path, resolved inside it.
+        path: ImagePath,
+    },
     /// A tree of the snapshotter, and the path in it (a directory or a file).
     Tree {
         /// The tree.

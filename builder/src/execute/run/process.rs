@@ -65,7 +65,7 @@ pub(super) struct MissingDirectory {
 enum Pending {
     Ready(MountPoint),
     Bind { target: ImagePath, shown: Shown, is_read_only: bool },
-    Cache { target: ImagePath, request: CacheRequest, is_read_only: bool },
+    Cache { target: ImagePath, request: CacheRequest, part: ImagePath, is_read_only: bool },
 }
 
 impl Prepared {
@@ -118,9 +118,12 @@ impl Prepared {
                     self.pending.push(Pending::Bind { target, shown, is_read_only });
                 }
                 (MountSpec::Cache(cache), shown) => {
+                    // What `from` names is looked into when it is read; else `source` is a folder of the cache.
+                    let part =
+                        cache.source.as_deref().filter(|_| shown.is_none()).map_or(Ok(ImagePath::root()), target);
                     let request = cache_request(op, cache, shown);
                     let (target, is_read_only) = (target(&cache.target)?, cache.is_read_only);
-                    self.pending.push(Pending::Cache { target, request, is_read_only });
+                    self.pending.push(Pending::Cache { target, request, part: part?, is_read_only });
                 }
                 (MountSpec::Tmpfs(tmpfs), _) => self.pending.push(Pending::Ready(MountPoint {
                     target: target(&tmpfs.target)?,
@@ -217,10 +220,14 @@ impl Prepared {
                     let source = MountSource::Tree { tree, path: shown.path };
                     self.parts.mounts.push(MountPoint { target, source, is_read_only });
                 }
-                Pending::Cache { target, request, is_read_only } => {
+                Pending::Cache { target, request, part, is_read_only } => {
                     targets.push(MountTarget { path: target.clone(), kind: TargetKind::Directory });
                     let cache = session.store.cache_mount(&request)?;
-                    let source = MountSource::Host(cache.path().to_owned());
+                    let folder = cache.path().to_owned();
+                    let source = match part.is_root() {
+                        true => MountSource::Host(folder),
+                        false => MountSource::Within { folder, path: part },
+                    };
                     self.parts.mounts.push(MountPoint { target, source, is_read_only });
                     self.parts.guards.push(Box::new(cache));
                 }

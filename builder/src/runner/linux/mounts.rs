@@ -183,6 +183,9 @@ fn user_mounts(process: &Process, trees: &mut Trees) -> Result<(Vec<StagedFile>,
         let bind = |base, inner, attrs| Op::Bind { base, inner, attrs, target: target.clone(), need: Need::Must };
         ops.push(match &mount.source {
             MountSource::Host(host) => bind(base::host_path(host)?, None, read_only),
+            MountSource::Within { folder, path: inner } => {
+                bind(base::host_path(folder)?, Some(path(inner)?), read_only)
+            }
             MountSource::Tree { tree, path: inner } => {
                 let inner = (!inner.is_root()).then(|| path(inner)).transpose()?;
                 bind(trees.take(tree)?, inner, read_only)
@@ -237,7 +240,7 @@ fn places_below<'a>(
 fn is_directory(source: &MountSource) -> bool {
     match source {
         MountSource::Bytes { .. } => false,
-        MountSource::Tmpfs { .. } => true,
+        MountSource::Tmpfs { .. } | MountSource::Within { .. } => true,
         MountSource::Host(host) => host.is_dir(),
         MountSource::Tree { tree, path } => base::is_directory(tree, path),
     }
