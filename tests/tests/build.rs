@@ -227,6 +227,19 @@ fn agents_socket_is_the_steps_own_with_the_owner_that_is_asked_for() {
 }
 
 #[test]
+fn owner_of_a_cache_mount_counts_for_the_step() {
+    if !needs_root("a cache mount") {
+        return;
+    }
+    let host = Host::with_base();
+    let text = |more: &str| format!("FROM base\nRUN --mount=type=cache,target=/c{more} stat -c %a:%u /c >/made\n");
+    for (more, found) in [("", "755:0\n"), (",mode=0700", "700:0\n"), (",mode=0700,uid=5", "700:5\n")] {
+        let (_, image) = host.dockerfile("ctx", &text(more)).image();
+        assert_eq!(image.file("made"), found);
+    }
+}
+
+#[test]
 fn layer_holds_what_a_step_changed_and_deleted() {
     if !needs_root("a step") {
         return;

@@ -1,7 +1,7 @@
 //! The cache key of a RUN (dockerfile.md §21.1).
 
 use strake_layers::{Entry, EntryKind, ImagePath, Layer, LayerId, Rootfs};
-use strake_parser::MountSpec;
+use strake_parser::{FileOwner, MountSpec};
 
 use crate::Result;
 use crate::cache::{KeyBuilder, StepKey};
@@ -70,6 +70,9 @@ fn add_mount(key: &mut KeyBuilder, spec: &MountSpec, has_from: bool, content: Op
             key.add(format!("cache mount {}", cache.target), format!("{} {has_from}", cache.is_read_only));
             if let Some(source) = &cache.source {
                 key.add(format!("source of the cache mount {}", cache.target), source.clone());
+            }
+            if cache.owner != FileOwner::default() {
+                key.add(format!("owner of the cache mount {}", cache.target), format!("{:?}", cache.owner));
             }
         }
         MountSpec::Tmpfs(tmpfs) => {
