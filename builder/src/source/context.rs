@@ -28,7 +28,7 @@ pub(crate) struct Context {
     notices: NoticeSink,
     cancel: Cancel,
     directories: RwLock<HashMap<ImagePath, Arc<[SourceNode]>>>,
-    skipped: Mutex<BTreeSet<ImagePath>>,
+    sockets: Mutex<BTreeSet<ImagePath>>,
 }
 
 /// How a context is opened.
@@ -114,7 +114,7 @@ impl Context {
             notices: options.notices,
             cancel: options.cancel,
             directories: RwLock::default(),
-            skipped: Mutex::default(),
+            sockets: Mutex::default(),
         })
     }
 
@@ -174,9 +174,8 @@ impl Context {
                     continue;
                 }
             }
-            if let Some(kind) = self.kind(&path, &found.entry)? {
-                children.push(self.node(path, &found.entry, kind));
-            }
+            let kind = self.kind(&path, &found.entry)?;
+            children.push(self.node(path, &found.entry, kind));
         }
         let children: Arc<[SourceNode]> = children.into();
         self.directories.write().unwrap_or_else(PoisonError::into_inner).insert(directory.clone(), children.clone());
@@ -279,9 +278,9 @@ impl Context {
         state
     }
 
-    /// What an entry of the host becomes; nothing for a socket.
-    fn kind(&self, path: &ImagePath, found: &HostEntry) -> Result<Option<EntryKind>> {
-        Ok(Some(match found.kind {
+    /// What an entry of the host becomes; an empty file for a socket, as with the reference.
+    fn kind(&self, path: &ImagePath, found: &HostEntry) -> Result<EntryKind> {
+        Ok(match found.kind {
             HostKind::Directory => EntryKind::Directory { opaque: false, implicit: false },
             HostKind::File => EntryKind::File(FileContent {
                 size: found.size,
@@ -300,16 +299,16 @@ impl Context {
             HostKind::BlockDevice => EntryKind::BlockDevice(found.rdev),
             HostKind::Fifo => EntryKind::Fifo,
             _ => {
-                if self.skipped.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone()) {
+                if self.sockets.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone()) {
                     let path = String::from_utf8_lossy(path.as_bytes());
                     self.notices.warn(format!(
-                        "{path} in the {} is a socket and is left out: leave it out by the ignore file",
+                        "{path} in the {} is a socket and counts as an empty file: leave it out by the ignore file",
                         self.name
                     ));
                 }
-                return Ok(None);
+                Entry::inline_file(path.clone(), Metadata::default(), []).kind
             }
-        }))
+        })
     }
 
     /// Files of a context belong to 0:0 and have no extended attributes (dockerfile.md §13.5, "Metadata").
