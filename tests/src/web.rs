@@ -5,7 +5,8 @@ use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-/// Gives the files of a folder, as a server of files does; its threads end with the process.
+/// Gives the files of a folder, as a server of files does, and the target of a symbolic link as a redirect; its threads
+/// end with the process.
 #[derive(Debug)]
 pub struct Web {
     /// `http://127.0.0.1:PORT`
@@ -47,7 +48,12 @@ fn answer(stream: TcpStream, folder: &std::path::Path, log: &Mutex<Vec<String>>)
     }
     let path = request.split_whitespace().nth(1).unwrap_or("/");
     log.lock().unwrap().push(path.to_owned());
-    let path = path.split('?').next().unwrap_or_default().trim_start_matches('/');
+    let path = path.split('?').next().unwrap_or_default().trim_matches('/');
+    if let Ok(target) = std::fs::read_link(folder.join(path)) {
+        let target = target.display();
+        write!(&stream, "HTTP/1.1 302 Found\r\nLocation: {target}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
+        return (&stream).flush();
+    }
     let (status, body) = match std::fs::read(folder.join(path)) {
         Ok(body) => ("200 OK", body),
         Err(_) => ("404 Not Found", b"not here\n".to_vec()),

@@ -101,6 +101,17 @@ fn a_dockerfile_from_the_web_builds_a_folder() {
     assert_eq!(image.file("x"), "near");
 }
 
+#[test]
+fn a_file_from_the_web_is_named_as_the_dockerfile_says() {
+    let host = Host::new();
+    host.write("web/release-1.2.bin", "a");
+    std::os::unix::fs::symlink("/release-1.2.bin", host.path("web/latest")).unwrap();
+    let web = Web::serve(host.path("web"));
+    let text = format!("FROM scratch\nADD {0}/latest /d/\nADD {0}/latest/?x=/y /e/\n", web.url);
+    let (_, image) = host.dockerfile("ctx", &text).image();
+    assert_eq!((image.file("d/latest"), image.file("e/latest")), ("a".to_owned(), "a".to_owned()));
+}
+
 /// Runs git in a folder of the place.
 fn git(host: &Host, folder: &str, arguments: &str) {
     let mut command = Command::new("git");

@@ -245,7 +245,8 @@ impl Sources {
         let file = cell.get_or_try_init(async || {
             let page = self.page(url, checksum).await?;
             Ok::<_, Error>(FetchedFile {
-                name: page.name.unwrap_or_else(|| "__unnamed__".to_owned()),
+                // The Dockerfile alone says what the file is called, whatever a server or its redirects say.
+                name: strake_registry::file_name(url).unwrap_or_else(|| "__unnamed__".to_owned()),
                 content: page.content,
                 mtime: page.modified.unwrap_or_default(),
             })

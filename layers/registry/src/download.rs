@@ -271,9 +271,14 @@ fn continues(reply: &Reply, partial: Option<&Partial>) -> bool {
     starts && (total == "*" || partial.total.is_none() || total.trim().parse().ok() == partial.total)
 }
 
+/// The name of the file at an address: the last element of its path, decoded; what a server says does not count.
+pub fn file_name(address: &str) -> Option<String> {
+    path_name(&Url::parse(address).ok()?)
+}
+
 /// The last element of a path, decoded.
 fn path_name(url: &Url) -> Option<String> {
-    safe_name(&percent_decoded(url.path().rsplit('/').next()?))
+    safe_name(&percent_decoded(url.path().trim_end_matches('/').rsplit('/').next()?))
 }
 
 /// The `filename` of a `Content-Disposition` (RFC 6266), in its plain form.
@@ -333,6 +338,8 @@ mod tests {
         let name = |url: &str| path_name(&Url::parse(url).unwrap());
         assert_eq!(name("https://h.example/a/b.tar.gz?x=1").as_deref(), Some("b.tar.gz"));
         assert_eq!(name("https://h.example/a%20b").as_deref(), Some("a b"));
+        assert_eq!(name("https://h.example/a/b/").as_deref(), Some("b"));
+        assert_eq!(file_name("http://h.example/a/c?x=/d#/e").as_deref(), Some("c"));
         assert_eq!(name("https://h.example/").as_deref(), None);
         assert_eq!(name("https://h.example/%2e%2e%2fetc"), None);
         assert_eq!(disposition_name(Some(r#"attachment; filename="x.zip""#)).as_deref(), Some("x.zip"));

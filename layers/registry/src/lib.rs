@@ -51,7 +51,7 @@ mod transport;
 mod upload;
 
 pub use client::Client;
-pub use download::{Download, DownloadRequest, Validators};
+pub use download::{Download, DownloadRequest, Validators, file_name};
 pub use error::{Error, Failed, Place, Result};
 pub use options::{ClientOptions, Credential, CredentialSource, ForeignUrls, Limits, Proxies, Secret};
 pub use push::{ImagePush, Pushed};
