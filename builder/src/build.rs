@@ -16,7 +16,7 @@ use crate::execute::{Masks, Report, Session, execute};
 use crate::export::{self, BuiltImage, Clock, ExportContext, LayerBlobs, Unfinished};
 use crate::finding::{Finding, FoundIn};
 use crate::plan::graph::BuildGraph;
-use crate::plan::{self, KnownImages, Plan, PlanOptions, Planned};
+use crate::plan::{self, Epoch, KnownImages, Plan, PlanOptions, Planned};
 use crate::request::{BuildRequest, Output};
 use crate::resolve::Resolver;
 use crate::runner::{LinuxOptions, LinuxRunner, Runner};
@@ -273,6 +273,24 @@ impl Phases<'_> {
         Ok(built)
     }
 
+    /// Plans a platform, a second time where `SOURCE_DATE_EPOCH` names something: ARG gives the seconds that this means.
+    async fn plan_with_epoch(
+        &self,
+        text: &Composed,
+        options: &mut PlanOptions,
+        known: &mut KnownImages,
+        sources: &Sources,
+    ) -> Result<Planned> {
+        let one = self.plan_one(text, options, known).await?;
+        if self.request.check_only || matches!(one.epoch, None | Some(Epoch::Seconds(_))) {
+            return Ok(one);
+        }
+        let time = sources.epoch(one.epoch.as_ref()).await?;
+        let seconds = time.map(|time| time.seconds.to_string()).unwrap_or_default();
+        options.build_args.insert("SOURCE_DATE_EPOCH".to_owned(), seconds);
+        self.plan_one(text, options, known).await
+    }
+
     /// Plans each platform, resolving images as planning asks for them.
     async fn plan(&self, text: &Text, sources: &Sources) -> Result<Vec<(Planned, Composed)>> {
         let platforms: Vec<Option<Platform>> = match self.request.platforms.as_slice() {
@@ -286,7 +304,7 @@ impl Phases<'_> {
             let mut options = PlanOptions::from_request(&self.request, platform, Platform::host())?;
             options.ignore = sources.ignore_rules();
             let text = text.compose(&options, &files);
-            match self.plan_one(&text, &mut options, &mut known).await {
+            match self.plan_with_epoch(&text, &mut options, &mut known, sources).await {
                 Ok(one) => planned.push((one, text)),
                 Err(error) => {
                     self.tell_warnings(&planned, &error);

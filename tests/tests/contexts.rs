@@ -112,6 +112,21 @@ fn a_file_from_the_web_is_named_as_the_dockerfile_says() {
     assert_eq!((image.file("d/latest"), image.file("e/latest")), ("a".to_owned(), "a".to_owned()));
 }
 
+#[test]
+fn an_epoch_that_names_a_stage_is_seconds_for_arg() {
+    let host = Host::new();
+    host.write("web/src.tar", context());
+    let web = Web::serve(host.path("web"));
+    let text = format!(
+        "ARG SOURCE_DATE_EPOCH=src\nFROM scratch AS src\nADD {}/src.tar /\nFROM scratch\nARG SOURCE_DATE_EPOCH\n\
+         LABEL epoch=$SOURCE_DATE_EPOCH\n",
+        web.url
+    );
+    let (_, image) = host.dockerfile("ctx", &text).image();
+    let epoch = image.config["config"]["Labels"]["epoch"].as_str().unwrap_or_default().to_owned();
+    assert!(epoch.parse::<i64>().is_ok(), "{epoch:?}");
+}
+
 /// Runs git in a folder of the place.
 fn git(host: &Host, folder: &str, arguments: &str) {
     let mut command = Command::new("git");
