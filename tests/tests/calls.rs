@@ -54,7 +54,8 @@ fn json_has_the_reference_s_members_and_caches() {
         "# V is the version\nARG V=1\nFROM --platform=linux/amd64 scratch AS a\nARG V\n# b does it\nFROM a AS b\nARG E\n\
          RUN --mount=type=secret,id=s,required \\\n --mount=type=cache,target=/c/ --mount=type=ssh true\n",
     );
-    let lines = |first: u32, last: u32| json!({"ranges": [{"start": {"line": first}, "end": {"line": last}}]});
+    let range = |line: u32| json!({"start": {"line": line}, "end": {"line": line}});
+    let lines = |first: u32, last: u32| json!({"ranges": (first..=last).map(range).collect::<Vec<_>>()});
     let file = host.read("ctx/Dockerfile");
     let outline = json_of(&host, "outline", "--build-arg V=2");
     let mut expected = json!({

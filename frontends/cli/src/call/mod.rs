@@ -247,9 +247,10 @@ fn targets_json(targets: &Targets) -> Value {
     json!({"targets": all, "sources": sources(&targets.files)})
 }
 
-/// The lines of an instruction; the index of the first file is left out.
-fn location(at: Location) -> Value {
-    let mut out = json!({"ranges": [{"start": {"line": at.first}, "end": {"line": at.last}}]});
+/// The lines of an instruction, each a range as the reference has them; the index of the first file is left out.
+pub(crate) fn location(at: Location) -> Value {
+    let range = |line: usize| json!({"start": {"line": line}, "end": {"line": line}});
+    let mut out = json!({"ranges": (at.first..=at.last).map(range).collect::<Value>()});
     if at.file > 0 {
         out["sourceIndex"] = at.file.into();
     }

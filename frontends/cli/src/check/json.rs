@@ -1,9 +1,9 @@
 //! Findings as the reference's JSON (dockerfile.md §19): `warnings`, `sources`, `buildError`.
 
 use serde_json::{Map, Value, json};
-use strake::{Checked, CheckedFile, Dockerfile, Finding, ParseOptions, Span};
+use strake::{Checked, CheckedFile, Dockerfile, Finding, Location, ParseOptions, Span};
 
-use crate::base64;
+use crate::{base64, call};
 
 /// Makes the document; with `more`, members that the reference does not have are added, and findings of no rule.
 pub(super) fn report(checked: &Checked, more: bool) -> Value {
@@ -77,13 +77,9 @@ fn region(finding: &Finding, span: Span) -> Value {
     json!({"start": {"line": start.0, "column": start.1}, "end": {"line": end.0, "column": end.1}})
 }
 
-/// The lines of the whole instruction, as the reference gives them; the index of the first file is left out.
-fn location(index: usize, tree: Option<&Dockerfile>, finding: &Finding) -> Value {
+/// The lines of the whole instruction, as the reference gives them.
+fn location(file: usize, tree: Option<&Dockerfile>, finding: &Finding) -> Value {
     let lines = tree.map(|tree| tree.lines_of(finding.diagnostic.span));
     let (first, last) = lines.map_or((finding.line, finding.line), |lines| (lines.first, lines.last));
-    let mut out = json!({"ranges": [{"start": {"line": first}, "end": {"line": last}}]});
-    if index > 0 {
-        out["sourceIndex"] = index.into();
-    }
-    out
+    call::location(Location { file, first, last })
 }
