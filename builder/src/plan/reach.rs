@@ -6,6 +6,7 @@ use strake_layers::Platform;
 use strake_parser::{Diagnostic, Instruction, InstructionKind, Onbuild, Span, parse_onbuild};
 
 use super::codes;
+use super::graph::FiredTrigger;
 use super::images::{ImageKey, ImageRequest, ImageSource, KnownImages};
 use super::lints::Lints;
 use super::reset;
@@ -172,7 +173,7 @@ fn broken_trigger(table: &Table<'_>, index: usize, onbuild: &Onbuild) -> Option<
     let parsed = parse_onbuild(&onbuild.trigger, table.dockerfile.directives.escape());
     let problem = parsed.diagnostics.into_iter().find(Diagnostic::is_error)?;
     let mut made = Diagnostic::error(problem.code, problem.message, table.entries[index].stage.from_span)
-        .with_label(onbuild.instruction.span, "in the ONBUILD trigger that this FROM fires");
+        .with_label(onbuild.instruction.span, FiredTrigger::LABEL);
     made.help = problem.help;
     Some(made)
 }

@@ -220,37 +220,32 @@ fn failed(session: &Session, command: &str, exit: &Exit, timeout: Option<Duratio
         None => format!("exit code: {}", exit.code),
     };
     let command = String::from_utf8_lossy(&session.masks.apply(command.as_bytes())).into_owned();
-    let help = exit.hint.clone().or_else(|| {
-        match exit.code {
-        _ if exit.timed_out => Some("raise the limit, or find out in the output above what it waited for".to_owned()),
-        _ if command.contains("\r\n") => Some(
-            "the command has line ends of Windows, which a shell takes for part of its words: save the Dockerfile with \
-             LF line ends"
-                .to_owned(),
-        ),
-        127 if exit.signal.is_none() => Some(
-            "127 most often means that a program was not found: is it installed in this stage, and in PATH?".to_owned(),
-        ),
-        126 if exit.signal.is_none() => Some(
-            "126 means that a file cannot be executed: its mode, the program after #!, or another architecture"
-                .to_owned(),
-        ),
-        code => of_signal(code).map(str::to_owned),
-    }
-    });
+    let help = exit.hint.clone().or_else(|| what_to_do(exit, &command).map(str::to_owned));
     Error::Run { command, how, code: exit.code, tail, help }
 }
 
-/// What the exit code of a program that a signal ended says, in a shell 128 and the signal's number.
-fn of_signal(code: i32) -> Option<&'static str> {
-    match code {
-        132 => Some("132 is SIGILL: most often a program was built for a newer processor than this one"),
-        134 => Some("134 is SIGABRT: a program gave up, and most often says why in its last lines"),
-        137 => Some("137 is SIGKILL: most often the machine or a limit ran out of memory"),
-        139 => Some("139 is SIGSEGV: a program crashed; the mistake is in it, or in a library that does not fit it"),
-        143 => Some("143 is SIGTERM: something asked the program to end"),
-        _ => None,
-    }
+/// What most often helps after an exit code; that of a program that a signal ended is, in a shell, 128 and the signal's
+/// number.
+fn what_to_do(exit: &Exit, command: &str) -> Option<&'static str> {
+    Some(match exit.code {
+        _ if exit.timed_out => "raise the limit, or find out in the output above what it waited for",
+        _ if command.contains("\r\n") => {
+            "the command has line ends of Windows, which a shell takes for part of its words: save the Dockerfile with \
+             LF line ends"
+        }
+        127 if exit.signal.is_none() => {
+            "127 most often means that a program was not found: is it installed in this stage, and in PATH?"
+        }
+        126 if exit.signal.is_none() => {
+            "126 means that a file cannot be executed: its mode, the program after #!, or another architecture"
+        }
+        132 => "132 is SIGILL: most often a program was built for a newer processor than this one",
+        134 => "134 is SIGABRT: a program gave up, and most often says why in its last lines",
+        137 => "137 is SIGKILL: most often the machine or a limit ran out of memory",
+        139 => "139 is SIGSEGV: a program crashed; the mistake is in it, or in a library that does not fit it",
+        143 => "143 is SIGTERM: something asked the program to end",
+        _ => return None,
+    })
 }
 
 /// A user error at a step or a part of it, with its code.

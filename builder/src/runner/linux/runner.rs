@@ -299,7 +299,7 @@ impl Runner for LinuxRunner {
             return Err(Error::Cancelled);
         }
         let mut exit = exit(ended, &groups, kills_before);
-        if exit.hint.is_none() && exit.signal.is_none() {
+        if exit.hint.is_none() && exit.signal.is_none() && matches!(exit.code, 126 | 127) {
             exit.hint = open_root(&process.root).and_then(|root| lookup::explain_shell(process, exit.code, &root));
         }
         Ok(exit)
