@@ -26,7 +26,7 @@ use strake_parser::{Diagnostic, Span};
 
 pub(super) use directories::{Directories, make_directories};
 pub(crate) use fault::CopyError;
-pub(super) use step::{copy, located};
+pub(super) use step::{copy, located, tree};
 
 use self::dest::{Dest, MadeDirectory};
 use self::dress::Dress;
@@ -93,15 +93,29 @@ struct Copy<'a> {
 pub(crate) fn copy_entries(input: &CopyInput<'_>) -> Result<Copied, CopyError> {
     let op = input.op;
     let mut copy = Copy::new(input)?;
+    let mut missing = Vec::new();
     for (at, source) in op.sources.iter().enumerate() {
         input.cancel.check()?;
         let fetched = input.fetched.get(at).and_then(Option::as_ref);
-        copy.copy_source(source, fetched).map_err(|fault| {
-            let place = place_of(&fault, source.span, op.dest_span);
-            fault.at(place)
-        })?;
+        let Err(fault) = copy.copy_source(source, fetched) else { continue };
+        let place = place_of(&fault, source.span, op.dest_span);
+        let is_missing = matches!(fault, Fault::User { code: codes::NOT_FOUND, .. });
+        match fault.at(place) {
+            CopyError::Located(found) if is_missing => missing.extend(found),
+            error if missing.is_empty() => return Err(error),
+            _ => break,
+        }
     }
-    copy.finish()
+    if missing.is_empty() { copy.finish() } else { Err(CopyError::Located(missing)) }
+}
+
+/// Finds a source that is missing before its copy begins, as the copy would say it.
+pub(super) fn missing(tree: &Tree, op: &CopyOp, source: &Source) -> Option<Diagnostic> {
+    let SourceKind::Path(text) = &source.kind else { return None };
+    match select::look(tree, text, op).map_err(|fault| fault.at(source.span)) {
+        Err(CopyError::Located(mut found)) => found.pop(),
+        _ => None,
+    }
 }
 
 /// Errors about the destination stand there, all others at the source.

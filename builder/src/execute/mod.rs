@@ -4,6 +4,7 @@ mod codes;
 mod copy;
 mod foreign;
 mod mask;
+mod missing;
 mod run;
 mod run_codes;
 mod run_key;
@@ -76,13 +77,15 @@ pub(crate) async fn execute(
     };
     let permits = Arc::new(Semaphore::new(limit));
     let chain = target_chain(graph);
+    let steps: Vec<_> = graph.stages.iter().map(|stage| announce(session, graph, stage)).collect();
+    refuse_missing(session, graph, &steps).await?;
     let mut tasks = JoinSet::new();
-    for (index, sender) in senders.into_iter().enumerate() {
+    for (index, (sender, steps)) in senders.into_iter().zip(steps).enumerate() {
         let work = StageWork {
             session: Arc::clone(session),
             graph: Arc::clone(graph),
             id: StageId(index),
-            steps: announce(session, graph, &graph.stages[index]),
+            steps,
             inputs: receivers.clone(),
             permits: Arc::clone(&permits),
             on_layer: chain.contains(&StageId(index)).then(|| Arc::clone(&on_layer)),
@@ -111,6 +114,19 @@ pub(crate) async fn execute(
     }
     let result = receivers[graph.target.0].borrow().clone();
     result.ok_or_else(|| Error::internal("the target has no result"))
+}
+
+/// Ends a build that copies what is not there.
+async fn refuse_missing(session: &Arc<Session>, graph: &Arc<BuildGraph>, steps: &[Vec<StepId>]) -> Result<()> {
+    let mut findings = Vec::new();
+    for (at, found) in missing::look(session, graph).await? {
+        let id = steps[at.stage.0][at.step];
+        session.report.start(id);
+        session.report.finish(id, Outcome::Failed, None);
+        let step = &graph.stages[at.stage.0].steps[at.step];
+        findings.extend(found.into_iter().map(|one| session.finding(step, one)));
+    }
+    if findings.is_empty() { Ok(()) } else { Err(Error::Dockerfile(findings)) }
 }
 
 /// The stages whose layers the image has.

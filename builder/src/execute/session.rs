@@ -182,9 +182,9 @@ impl Session {
     }
 
     /// Gives an error its place in the Dockerfile, which is a step or a part of it. A stop has none, and an error that
-    /// has one keeps it.
+    /// has one or several keeps them.
     pub(crate) fn locate(&self, code: &'static str, step: &Step, span: Span, error: Error) -> Error {
-        if error.is_cancelled() || matches!(error, Error::Step { .. }) {
+        if error.is_cancelled() || matches!(error, Error::Step { .. } | Error::Dockerfile(_)) {
             return error;
         }
         let mut diagnostic = Diagnostic::error(code, error.to_string(), span);

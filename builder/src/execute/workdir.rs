@@ -78,7 +78,7 @@ mod tests {
                 .iter()
                 .map(|e| format!("{} {:o} {}:{} {}", e.path, e.meta.mode, e.meta.uid, e.meta.gid, e.meta.mtime.seconds))
                 .collect()),
-            Err(CopyError::Located(found)) => Err(found.message),
+            Err(CopyError::Located(found)) => Err(found[0].message.clone()),
             Err(CopyError::Other(error)) => Err(error.to_string()),
         }
     }

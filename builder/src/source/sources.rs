@@ -231,6 +231,17 @@ impl Sources {
         Ok(self.named(from).await?.tree.clone())
     }
 
+    /// Tells whether a tree is there without waiting for a server.
+    pub(crate) fn is_at_hand(&self, from: &CopyFrom) -> bool {
+        match from {
+            CopyFrom::Context => self.main.initialized(),
+            CopyFrom::NamedContext(name) => {
+                self.given(name).is_ok_and(|value| value.is_some_and(|value| Path::new(&value).is_dir()))
+            }
+            _ => false,
+        }
+    }
+
     /// All files of a named context as one layer, for a stage that starts from it.
     pub(crate) async fn as_layer(&self, name: &str) -> Result<Arc<Layer>> {
         let tree = self.tree(&CopyFrom::NamedContext(name.to_owned())).await?;
@@ -323,29 +334,35 @@ impl Sources {
         Ok(Arc::new(named))
     }
 
-    async fn open_named(&self, name: &str, title: &str) -> Result<Opened> {
-        let contexts = self.request.named_contexts.iter().rev();
-        for (given, value) in contexts {
+    /// What was given for a named context of files.
+    fn given(&self, name: &str) -> Result<Option<String>> {
+        for (given, value) in self.request.named_contexts.iter().rev() {
             let context = NamedContext::parse(given, value)?;
-            let NamedContextKind::Files(value) = &context.kind else { continue };
-            if context.name != name {
-                continue;
+            if let NamedContextKind::Files(value) = context.kind
+                && context.name == name
+            {
+                return Ok(Some(value));
             }
-            let is_remote =
-                value.starts_with("http://") || value.starts_with("https://") || GitRef::parse(value).is_some();
-            let is_folder = Path::new(value).is_dir();
-            return if is_remote && !is_folder {
-                self.open_remote(value, title, false).await
-            } else {
-                open_folder(Path::new(value), title)
-            };
         }
-        Err(Error::internal(format!("no build context is called {name:?}")))
+        Ok(None)
+    }
+
+    async fn open_named(&self, name: &str, title: &str) -> Result<Opened> {
+        let value = self.given(name)?;
+        let value = value.ok_or_else(|| Error::internal(format!("no build context is called {name:?}")))?;
+        let is_remote =
+            value.starts_with("http://") || value.starts_with("https://") || GitRef::parse(&value).is_some();
+        if is_remote && !Path::new(&value).is_dir() {
+            self.open_remote(&value, title, false).await
+        } else {
+            open_folder(Path::new(&value), title)
+        }
     }
 
     async fn open_remote(&self, address: &str, title: &str, keeps_git_dir: bool) -> Result<Opened> {
         if let Some(reference) = GitRef::parse_context(address) {
-            let reference = reference.map_err(|error| Error::user(format!("{title}: {error}")))?;
+            let reference = reference
+                .map_err(|error| Error::user(format!("{title}: {error}")).with_help(crate::plan::GIT_ADDRESS))?;
             let mut wanted = git::Wanted::of(&reference);
             wanted.keeps_git_dir |= keeps_git_dir;
             return self.open_git(&wanted).await;

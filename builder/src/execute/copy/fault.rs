@@ -7,8 +7,8 @@ use crate::Error;
 /// Why an instruction failed.
 #[derive(Debug)]
 pub(crate) enum CopyError {
-    /// Something that the Dockerfile or its author can mend, with its place.
-    Located(Box<Diagnostic>),
+    /// What the Dockerfile or its author can mend, each with its place; several are all of the same kind.
+    Located(Vec<Diagnostic>),
     /// Anything else.
     Other(Error),
 }
@@ -49,7 +49,7 @@ impl Fault {
             Self::User { code, message, help } => {
                 let mut found = Diagnostic::error(code, message, span);
                 found.help = help;
-                CopyError::Located(Box::new(found))
+                CopyError::Located(vec![found])
             }
             Self::Other(error) => CopyError::Other(error),
         }

@@ -3,8 +3,9 @@
 use strake_layers::ImagePath;
 use strake_parser::glob;
 
-use super::super::codes;
+use super::super::{codes, run_codes};
 use super::Fault;
+use crate::plan::graph::CopyOp;
 use crate::source::{LastLink, SourceNode, Tree};
 
 /// What a source names.
@@ -33,21 +34,17 @@ pub(super) fn clean(text: &str, is_windows: bool) -> Result<ImagePath, Fault> {
 
 /// Finds what a source names.
 pub(super) fn select(tree: &Tree, text: &str, path: &ImagePath, keyword: &str) -> Result<Selection, Fault> {
-    let names: Vec<&[u8]> = path.components().collect();
-    let Some(first) = names.iter().position(glob::has_wildcard) else {
-        let node = find(tree, path)?.ok_or_else(|| not_found(tree, text, path, keyword))?;
-        return Ok(Selection { matches: vec![Match { name: last_name(path), node }], has_wildcard: false });
-    };
-    let (prefix, patterns) = names.split_at(first);
-    for pattern in patterns {
+    let patterns: Vec<&[u8]> = path.components().skip_while(|name| !glob::has_wildcard(name)).collect();
+    for pattern in &patterns {
         // A name that nothing has: only the pattern itself is judged.
         glob::matches(pattern, b"").map_err(|_| malformed(text, keyword))?;
     }
-    let prefix = ImagePath::parse(prefix.join(&b'/')).unwrap_or_default();
-    // A wildcard may match nothing, but not in a directory that is not there.
-    let start = find(tree, &prefix)?.ok_or_else(|| not_found(tree, text, &prefix, keyword))?;
+    let start = start(tree, text, path, keyword)?;
+    if patterns.is_empty() {
+        return Ok(Selection { matches: vec![Match { name: last_name(path), node: start }], has_wildcard: false });
+    }
     let mut found = Vec::new();
-    search(tree, &start, patterns, &mut found)?;
+    search(tree, &start, &patterns, &mut found)?;
     let mut matches = Vec::new();
     for node in found {
         let name = last_name(&node.entry.path);
@@ -57,6 +54,24 @@ pub(super) fn select(tree: &Tree, text: &str, path: &ImagePath, keyword: &str) -
         matches.push(Match { name, node });
     }
     Ok(Selection { matches, has_wildcard: true })
+}
+
+/// What a source names up to its first wildcard. A wildcard may match nothing, but not in a directory that is not there.
+fn start(tree: &Tree, text: &str, path: &ImagePath, keyword: &str) -> Result<SourceNode, Fault> {
+    let names: Vec<&[u8]> = path.components().take_while(|name| !glob::has_wildcard(name)).collect();
+    let path = ImagePath::parse(names.join(&b'/')).unwrap_or_default();
+    find(tree, &path)?.ok_or_else(|| not_found(tree, text, &path, keyword))
+}
+
+/// Fails where a source is missing, as the copy would, without looking at what it names.
+pub(super) fn look(tree: &Tree, text: &str, op: &CopyOp) -> Result<(), Fault> {
+    let is_windows = op.platform.os == "windows";
+    let mut path = clean(text, is_windows)?;
+    if op.parents && path.components().any(glob::has_wildcard) {
+        // Behind the pivot patterns match whole paths, and may match nothing.
+        path = clean(text.split_once("/./").map_or("", |(pivot, _)| pivot), is_windows)?;
+    }
+    start(tree, text, &path, op.keyword).map(|_| ())
 }
 
 /// What is at a path counted from the tree's root, links followed.
@@ -104,7 +119,8 @@ pub(super) fn not_found(tree: &Tree, text: &str, path: &ImagePath, keyword: &str
     if let Ok(Some(link)) = dangling_link(tree, path) {
         message = format!("{message}: {link}");
     }
-    let fault = Fault::new(codes::NOT_FOUND, message);
+    let code = if keyword.starts_with("RUN") { run_codes::MOUNT } else { codes::NOT_FOUND };
+    let fault = Fault::new(code, message);
     if let Some(context) = tree.as_context()
         && let Some((file, line, rule)) = context.ignoring_rule(path)
     {

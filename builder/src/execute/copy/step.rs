@@ -18,7 +18,7 @@ const EXPLAINED: usize = 500;
 /// Carries out a COPY or ADD.
 pub(in crate::execute) async fn copy(work: &StepWork<'_>, op: &CopyOp) -> Result<Made> {
     let session = work.session;
-    let from = tree(work, op).await?;
+    let from = tree(work, &op.from).await?;
     let mut fetched = Vec::with_capacity(op.sources.len());
     for source in &op.sources {
         let options = op.add.as_ref();
@@ -83,10 +83,10 @@ impl Task {
     }
 }
 
-/// The tree that paths of the instruction are read from.
-async fn tree(work: &StepWork<'_>, op: &CopyOp) -> Result<Tree> {
-    let (name, platform) = match &op.from {
-        CopyFrom::Context | CopyFrom::NamedContext(_) => return work.session.sources.tree(&op.from).await,
+/// The tree that paths of an instruction are read from.
+pub(in crate::execute) async fn tree(work: &StepWork<'_>, from: &CopyFrom) -> Result<Tree> {
+    let (name, platform) = match from {
+        CopyFrom::Context | CopyFrom::NamedContext(_) => return work.session.sources.tree(from).await,
         CopyFrom::Scratch => ("empty root `scratch`".to_owned(), None),
         CopyFrom::Stage(id) => {
             let stage = &work.graph.stages[id.0];
@@ -97,7 +97,7 @@ async fn tree(work: &StepWork<'_>, op: &CopyOp) -> Result<Tree> {
             (format!("image {}", image.name), Some(&image.platform))
         }
     };
-    let rootfs = work.session.rootfs(&work.layers_of(&op.from)?).await?;
+    let rootfs = work.session.rootfs(&work.layers_of(from)?).await?;
     let is_windows = platform.is_some_and(|platform| platform.os == "windows");
     Ok(Tree::rootfs(Arc::new(rootfs), is_windows, name))
 }
@@ -111,8 +111,11 @@ fn not_fetched(work: &StepWork<'_>, error: Error, source: &Source) -> Error {
 pub(in crate::execute) fn located(work: &StepWork<'_>, error: CopyError) -> Error {
     match error {
         CopyError::Located(found) => {
-            let finding = Box::new(work.session.finding(work.step, *found));
-            Error::Step { finding, step: work.step.title.clone(), source: None }
+            let mut found: Vec<_> = found.into_iter().map(|one| work.session.finding(work.step, one)).collect();
+            match (found.len(), found.pop()) {
+                (1, Some(one)) => Error::Step { finding: Box::new(one), step: work.step.title.clone(), source: None },
+                (_, last) => Error::Dockerfile(found.into_iter().chain(last).collect()),
+            }
         }
         CopyError::Other(error) => error,
     }

@@ -119,10 +119,13 @@ impl Bench {
             cancel: &Cancel::new(),
         };
         copy_entries(&input).map_err(|error| match error {
-            CopyError::Located(found) => match found.help {
-                Some(help) => format!("{} ({help})", found.message),
-                None => found.message,
-            },
+            CopyError::Located(found) => {
+                let shown = found.into_iter().map(|one| match one.help {
+                    Some(help) => format!("{} ({help})", one.message),
+                    None => one.message,
+                });
+                shown.collect::<Vec<_>>().join("; ")
+            }
             CopyError::Other(error) => error.to_string(),
         })
     }

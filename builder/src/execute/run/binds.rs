@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use strake_layers::{ImagePath, Layer, LayerId, Rootfs};
+use strake_layers::{ImagePath, Layer, LayerId, Platform, Rootfs};
 use strake_parser::{BindMount, MountSpec};
 
 use super::{MOUNT, mount_error};
-use crate::Result;
 use crate::execute::StepWork;
-use crate::execute::copy::{CopyInput, copy_entries};
+use crate::execute::copy::{self, CopyError, CopyInput, copy_entries};
 use crate::execute::run_key::content_id;
 use crate::export::blocking;
 use crate::plan::graph::{CopyFrom, CopyOp, RunMount, RunOp, Source, SourceKind};
+use crate::{Error, Result};
 
 /// By the position of its mount, what each mount shows.
 #[derive(Clone, Debug, Default)]
@@ -74,13 +74,10 @@ async fn seed(work: &StepWork<'_>, mount: &RunMount, from: &CopyFrom, source: Op
         ImagePath::clean(source).map_err(|error| fault(format!("source {source:?}: {error}"), "name another path"))?;
     let path = rootfs.resolve(&wanted)?;
     if !path.is_root() && rootfs.lookup(&path).is_none() {
-        let place = match from {
-            CopyFrom::Stage(id) => work.graph.stages.get(id.0).map(|stage| format!("stage {}", stage.display)),
-            _ => None,
-        };
-        let place = place.unwrap_or_else(|| "the image that from= names".to_owned());
-        let help = "source= is a path there; is it made by an earlier step, and spelt like that?";
-        return Err(fault(format!("{wanted}, the source of the mount, does not exist in {place}"), help));
+        let op = copy_of(from, source, mount, &work.stage.platform);
+        let found = copy::missing(&copy::tree(work, from).await?, &op, &op.sources[0]);
+        let found = found.ok_or_else(|| Error::internal(format!("{wanted} is there, and is not")))?;
+        return Err(copy::located(work, CopyError::Located(vec![found])));
     }
     let identity = content_id(&layers, &rootfs, &path)?;
     let is_directory = is_directory(&rootfs, &path);
@@ -97,22 +94,7 @@ async fn context_layer(
 ) -> Result<(Arc<Layer>, ImagePath)> {
     let session = Arc::clone(work.session);
     let tree = session.sources.tree(from).await?;
-    let op = CopyOp {
-        keyword: "RUN --mount",
-        from: from.clone(),
-        sources: vec![Source { kind: SourceKind::Path(literal(source)), span: mount.span }],
-        dest: "/shown".to_owned(),
-        dest_span: mount.span,
-        owner_span: mount.span,
-        workdir: "/".to_owned(),
-        chown: None,
-        chmod: None,
-        link: true,
-        parents: false,
-        exclude: Vec::new(),
-        add: None,
-        platform: work.stage.platform.clone(),
-    };
+    let op = copy_of(from, source, mount, &work.stage.platform);
     let copied = blocking(move || {
         let base = Rootfs::new(Vec::new());
         let input = CopyInput {
@@ -127,9 +109,29 @@ async fn context_layer(
         Ok(copy_entries(&input))
     })
     .await?;
-    let copied = copied.map_err(|error| crate::execute::copy::located(work, error))?;
+    let copied = copied.map_err(|error| copy::located(work, error))?;
     let layer = Arc::new(Layer::from_plan(copied.entries)?);
     Ok((layer, ImagePath::parse("shown").unwrap_or_default()))
+}
+
+/// The copy of what a mount shows of a context.
+pub(in crate::execute) fn copy_of(from: &CopyFrom, source: &str, mount: &RunMount, platform: &Platform) -> CopyOp {
+    CopyOp {
+        keyword: "RUN --mount",
+        from: from.clone(),
+        sources: vec![Source { kind: SourceKind::Path(literal(source)), span: mount.span }],
+        dest: "/shown".to_owned(),
+        dest_span: mount.span,
+        owner_span: mount.span,
+        workdir: "/".to_owned(),
+        chown: None,
+        chmod: None,
+        link: true,
+        parents: false,
+        exclude: Vec::new(),
+        add: None,
+        platform: platform.clone(),
+    }
 }
 
 /// A path in which no sign means a wildcard.

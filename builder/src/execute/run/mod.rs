@@ -23,6 +23,7 @@ use crate::runner::{Exit, Process};
 use crate::{Error, Result};
 
 use binds::Binds;
+pub(super) use binds::copy_of;
 use output::Output;
 use process::Prepared;
 use value::Unfit;
@@ -212,16 +213,20 @@ fn system_targets() -> impl Iterator<Item = MountTarget> {
 
 /// The error of a process that failed.
 fn failed(session: &Session, command: &str, exit: &Exit, timeout: Option<Duration>, tail: Vec<String>) -> Error {
-    let how = match exit.signal {
+    let command = String::from_utf8_lossy(&session.masks.apply(command.as_bytes())).into_owned();
+    let help = exit.hint.clone().or_else(|| what_to_do(exit, &command).map(str::to_owned));
+    Error::Run { command, how: how(exit, timeout), code: exit.code, tail, help }
+}
+
+/// How a process ended.
+fn how(exit: &Exit, timeout: Option<Duration>) -> String {
+    match exit.signal {
         _ if exit.timed_out => format!("stopped after --timeout={:?}", timeout.unwrap_or_default()),
         Some(signal) if exit.oom => format!("killed by signal {signal}: out of memory"),
         Some(signal) => format!("exit code: {} (killed by signal {signal})", exit.code),
         None if exit.oom => format!("exit code: {} (a process was killed for want of memory)", exit.code),
         None => format!("exit code: {}", exit.code),
-    };
-    let command = String::from_utf8_lossy(&session.masks.apply(command.as_bytes())).into_owned();
-    let help = exit.hint.clone().or_else(|| what_to_do(exit, &command).map(str::to_owned));
-    Error::Run { command, how, code: exit.code, tail, help }
+    }
 }
 
 /// What most often helps after an exit code; that of a program that a signal ended is, in a shell, 128 and the signal's
@@ -266,3 +271,67 @@ fn mount_error(work: &StepWork<'_>, code: &'static str, message: String, help: &
 
 /// The code of errors about mounts.
 const MOUNT: &str = run_codes::MOUNT;
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn every_end_of_a_process_is_told_with_what_helps() {
+        let mut shown = String::new();
+        let mut tell = |exit: Exit, command: &str| {
+            let timeout = Some(Duration::from_secs(90));
+            let help = what_to_do(&exit, command).unwrap_or("-");
+            writeln!(shown, "{}\n  {help}", how(&exit, timeout)).expect("a String takes all");
+        };
+        let exit = |code, signal| Exit { code, signal, oom: false, timed_out: false, hint: None };
+        for code in [1, 126, 127, 132, 134, 137, 139, 143] {
+            tell(exit(code, None), "make");
+            if code > 128 {
+                tell(exit(code, Some(code - 128)), "make");
+            }
+        }
+        tell(exit(2, None), "set -e\r\nmake");
+        tell(Exit { oom: true, ..exit(137, None) }, "make");
+        tell(Exit { oom: true, ..exit(137, Some(9)) }, "make");
+        tell(Exit { timed_out: true, ..exit(143, Some(15)) }, "make");
+        insta::assert_snapshot!(shown, @r"
+        exit code: 1
+          -
+        exit code: 126
+          126 means that a file cannot be executed: its mode, the program after #!, or another architecture
+        exit code: 127
+          127 most often means that a program was not found: is it installed in this stage, and in PATH?
+        exit code: 132
+          132 is SIGILL: most often a program was built for a newer processor than this one
+        exit code: 132 (killed by signal 4)
+          132 is SIGILL: most often a program was built for a newer processor than this one
+        exit code: 134
+          134 is SIGABRT: a program gave up, and most often says why in its last lines
+        exit code: 134 (killed by signal 6)
+          134 is SIGABRT: a program gave up, and most often says why in its last lines
+        exit code: 137
+          137 is SIGKILL: most often the machine or a limit ran out of memory
+        exit code: 137 (killed by signal 9)
+          137 is SIGKILL: most often the machine or a limit ran out of memory
+        exit code: 139
+          139 is SIGSEGV: a program crashed; the mistake is in it, or in a library that does not fit it
+        exit code: 139 (killed by signal 11)
+          139 is SIGSEGV: a program crashed; the mistake is in it, or in a library that does not fit it
+        exit code: 143
+          143 is SIGTERM: something asked the program to end
+        exit code: 143 (killed by signal 15)
+          143 is SIGTERM: something asked the program to end
+        exit code: 2
+          the command has line ends of Windows, which a shell takes for part of its words: save the Dockerfile with LF line ends
+        exit code: 137 (a process was killed for want of memory)
+          137 is SIGKILL: most often the machine or a limit ran out of memory
+        killed by signal 9: out of memory
+          137 is SIGKILL: most often the machine or a limit ran out of memory
+        stopped after --timeout=90s
+          raise the limit, or find out in the output above what it waited for
+        ");
+    }
+}
