@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use strake_tests::{Host, Tar, Web, needs_program};
+use strake_tests::{Host, Tar, Web, git_repository, needs_program};
 
 const DOCKERFILE: &str = "FROM scratch\nCOPY a /x\n";
 
@@ -127,33 +127,6 @@ fn an_epoch_that_names_a_stage_is_seconds_for_arg() {
     assert!(epoch.parse::<i64>().is_ok(), "{epoch:?}");
 }
 
-/// Runs git in a folder of the place.
-fn git(host: &Host, folder: &str, arguments: &str) {
-    let mut command = Command::new("git");
-    command.args(["-c", "user.name=strake", "-c", "user.email=strake@example.test", "-c", "init.defaultBranch=main"]);
-    command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
-    let run = command.args(arguments.split_whitespace()).current_dir(host.path(folder)).output().unwrap();
-    assert!(run.status.success(), "git {arguments}: {}", String::from_utf8_lossy(&run.stderr));
-}
-
-/// Makes `web/repo.git`: tag v1, and a later commit on main.
-fn repository(host: &Host) {
-    host.write("work/Dockerfile", DOCKERFILE);
-    host.write("work/a", "first");
-    host.write("work/sub/Dockerfile", DOCKERFILE);
-    host.write("work/sub/a", "below");
-    host.write("work/.dockerignore", "a\n");
-    git(host, "work", "init -q .");
-    git(host, "work", "add -A");
-    git(host, "work", "commit -q -m one");
-    git(host, "work", "tag v1");
-    host.write("work/a", "second");
-    git(host, "work", "commit -q -a -m two");
-    std::fs::create_dir_all(host.path("web")).unwrap();
-    git(host, "web", "clone -q --bare ../work repo.git");
-    git(host, "web/repo.git", "update-server-info");
-}
-
 /// `git daemon` on a free port; ends with its value.
 struct Daemon {
     child: Child,
@@ -217,7 +190,7 @@ fn a_repository_behind_a_git_server_is_the_context() {
         return;
     }
     let host = Host::new();
-    repository(&host);
+    git_repository(&host, DOCKERFILE);
     let daemon = Daemon::start(&host);
     builds_from(&host, &daemon.url);
 }
@@ -228,7 +201,7 @@ fn a_repository_on_a_plain_web_server_is_the_context() {
         return;
     }
     let host = Host::new();
-    repository(&host);
+    git_repository(&host, DOCKERFILE);
     let web = Web::serve(host.path("web"));
     builds_from(&host, &format!("{}/repo.git", web.url));
 }

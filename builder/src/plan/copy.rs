@@ -11,6 +11,10 @@ use super::evaluate::Evaluator;
 use super::graph::{AddOptions, CopyFrom, CopyOp, Op, Source, SourceKind};
 use super::{codes, paths, title};
 
+/// How the address of a repository is written (dockerfile.md §11.3).
+pub(crate) const GIT_ADDRESS: &str = "an address is REPOSITORY.git, then #REF:FOLDER or ?ref=, branch=, tag=, subdir=, \
+                                      checksum=, keep-git-dir=, submodules=, each at most once";
+
 impl Evaluator<'_, '_> {
     /// COPY, or ADD where `add` is given.
     pub(super) fn copy(
@@ -126,9 +130,7 @@ impl Evaluator<'_, '_> {
             }
             Some(Ok(git)) => SourceKind::Git(git),
             Some(Err(problem)) => {
-                let help = "an address is REPOSITORY.git, then #REF:FOLDER or ?ref=, branch=, tag=, subdir=, checksum=, \
-                            keep-git-dir=, submodules=, each at most once";
-                self.error_with_help(codes::SOURCE, problem.to_string(), word.span, help.to_owned());
+                self.error_with_help(codes::SOURCE, problem.to_string(), word.span, GIT_ADDRESS.to_owned());
                 return None;
             }
             None if text.starts_with("http://") || text.starts_with("https://") => {

@@ -32,6 +32,7 @@ use strake_parser::{Diagnostic, Parsed};
 
 pub(crate) use arguments::for_conditions;
 pub use codes::TABLE as CODES;
+pub(crate) use copy::GIT_ADDRESS;
 pub use images::{ImageKey, ImageRequest, ImageSource, KnownImages};
 pub use options::{NamedContext, NamedContextKind, PlanOptions};
 pub(crate) use outline::{Argument, Mounted, Outlined, description};

@@ -129,6 +129,12 @@ impl NamedContext {
                 NamedContextKind::Image(ImageSource::Registry(reference))
             }
             Some(("oci-layout", layout)) => NamedContextKind::Image(parse_layout(name, layout)?),
+            Some((scheme, _)) if !["http", "https", "git", "ssh"].contains(&&*scheme.to_ascii_lowercase()) => {
+                let help = "give a folder, an address of http, https, git or ssh, docker-image://IMAGE, \
+                            oci-layout://PATH (a folder or an archive), or target:STAGE";
+                let message = format!("the build context {name:?}: {scheme}:// is not known");
+                return Err(Error::user(message).with_help(help));
+            }
             _ => match value.strip_prefix("target:") {
                 Some(stage) => NamedContextKind::Target(stage.to_owned()),
                 None => NamedContextKind::Files(value.to_owned()),

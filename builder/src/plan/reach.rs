@@ -133,7 +133,10 @@ fn request(
     if images.contains_key(&key) || missing.iter().any(|request| request.key == key) {
         return;
     }
-    let help = table.image_help(&found.name, table.entries[index].stage);
+    let help = match table.options.context(&found.name) {
+        Some(context) => Some(format!("--build-context {} says where it comes from: is that right?", context.name)),
+        None => table.image_help(&found.name, table.entries[index].stage),
+    };
     missing.push(ImageRequest { key, name: found.name.clone(), span: found.span, help });
 }
 

@@ -34,7 +34,13 @@ impl Files {
         let Some(format) = ArchiveFormat::detect(&mut file)? else { return Ok(None) };
         let archive = Arc::new(Archive::of_file(name, file, format, scratch, Limits::default()));
         let reader = ArchiveReader { name, whiteouts: WhiteoutNames::Plain, limits: Limits::default(), cancel };
-        let mut entries = reader.index(&archive)?;
+        let mut entries = reader.index(&archive).map_err(|error| match error {
+            strake_layers::Error::Stream { ref source, .. } if source.kind() == std::io::ErrorKind::UnexpectedEof => {
+                let help = "what wrote it ended early: look at its own messages, or fetch the archive again";
+                Error::user(error.to_string()).with_help(help)
+            }
+            error => error.into(),
+        })?;
         for entry in &mut entries {
             // Files of a context belong to 0:0 and have no extended attributes (dockerfile.md §13.5, "Metadata").
             (entry.meta.uid, entry.meta.gid) = (0, 0);

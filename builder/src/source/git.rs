@@ -3,6 +3,8 @@
 //! The program gets no terminal, no hooks, no other transport than the ones that Dockerfiles name, and secrets by its
 //! environment only. What it checked out is compared with what was asked for.
 
+mod failure;
+
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -64,16 +66,21 @@ impl Wanted {
     pub(super) fn add(&mut self, reference: &GitRef, options: &AddOptions) -> Result<()> {
         if let Some(keeps) = options.keep_git_dir {
             if reference.keep_git_dir.is_some_and(|other| other != keeps) {
-                return Err(Error::user("--keep-git-dir and keep-git-dir in the address say different things"));
+                let message = "--keep-git-dir and keep-git-dir in the address say different things";
+                return Err(Error::user(message).with_help("leave one of them out"));
             }
             self.keeps_git_dir = keeps;
         }
         if let Some(sum) = &options.checksum {
             if self.checksum.as_ref().is_some_and(|other| other != sum) {
-                return Err(Error::user("--checksum and checksum in the address say different things"));
+                let message = "--checksum and checksum in the address say different things";
+                return Err(Error::user(message).with_help("leave one of them out"));
             }
             if sum.is_empty() || !sum.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-                return Err(Error::user(format!("--checksum={sum}: the beginning of a commit's id is wanted")));
+                let message =
+                    format!("--checksum={sum} is not the beginning of a commit's id, as a repository needs it");
+                let help = "write the hexadecimal digits that `git rev-parse` prints for the commit";
+                return Err(Error::user(message).with_help(help));
             }
             self.checksum = Some(sum.clone());
         }
@@ -153,9 +160,7 @@ pub(super) async fn checkout(wanted: &Wanted, access: &Access, scratch: &Path, c
     if let Some(subdir) = &wanted.subdir {
         let path =
             ImagePath::clean(subdir).map_err(|error| Error::user(format!("subdirectory {subdir:?}: {error}")))?;
-        root = root.open_dir(&path).map_err(|_| {
-            Error::user(format!("{} has no directory {subdir:?} at commit {commit}", shown(&wanted.remote)))
-        })?;
+        root = root.open_dir(&path).map_err(|_| git.no_directory(&root, subdir, &path, &commit))?;
     }
     Ok(Checkout { root, time, folder })
 }
@@ -202,7 +207,8 @@ impl Git<'_> {
                 return Ok(());
             }
         }
-        Err(failed.unwrap_or_else(|| Error::user(format!("{} has no {name:?}", shown(&self.wanted.remote)))))
+        let failed = failed.unwrap_or_else(|| Error::internal("nothing was fetched, and nothing failed"));
+        Err(self.missing(name, failed).await?)
     }
 
     /// Compares a commit with what was asked for.
@@ -214,10 +220,12 @@ impl Git<'_> {
             return Err(Error::user(format!("{remote} gave commit {commit} for {name}")));
         }
         match &self.wanted.checksum {
-            Some(sum) if !commit.starts_with(&sum.to_ascii_lowercase()) => Err(Error::user(format!(
-                "expected checksum to match {sum}, but {} of {remote} is commit {commit}",
-                self.wanted.reference.as_deref().unwrap_or("HEAD")
-            ))),
+            Some(sum) if !commit.starts_with(&sum.to_ascii_lowercase()) => {
+                let name = self.wanted.reference.as_deref().unwrap_or("HEAD");
+                let message = format!("expected checksum to match {sum}, but {name} of {remote} is commit {commit}");
+                let help = "it points to another commit than the one meant: see what changed, then write its id";
+                Err(Error::user(message).with_help(help))
+            }
             _ => Ok(()),
         }
     }
@@ -285,27 +293,7 @@ impl Git<'_> {
         if status.success() {
             return Ok(out.trim_end().to_owned());
         }
-        let remote = shown(&self.wanted.remote);
-        let said = err.replace(&self.wanted.remote, &remote);
-        let said = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
-        let what = arguments.first().copied().unwrap_or_default();
-        Err(Error::Other {
-            kind: kind_of(&said),
-            message: format!("git {what} of {remote} failed: {said}"),
-            help: None,
-        })
-    }
-}
-
-/// Judges what git says.
-fn kind_of(said: &str) -> ErrorKind {
-    let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
-    if has(&["could not read Username", "Authentication failed", "Permission denied", "403", "401"]) {
-        ErrorKind::Denied
-    } else if has(&["Could not resolve host", "Connection", "timed out", "unable to access", "early EOF"]) {
-        ErrorKind::Network
-    } else {
-        ErrorKind::User
+        Err(self.failure(arguments.first().copied().unwrap_or_default(), &err))
     }
 }
 

@@ -141,7 +141,10 @@ fn same(wanted: &Digest, found: &Digest, address: &str) -> Result<()> {
         return Ok(());
     }
     let error = Error::user(format!("digest mismatch for {address}: {found} (expected: {wanted})"));
-    Err(error.with_help("the file on the server is another one than the Dockerfile means"))
+    Err(error.with_help(
+        "the server gives another file than the one that the Dockerfile was written for: look at it before you write its \
+         digest, or name the version that was meant",
+    ))
 }
 
 fn page(known: &Known, store: &Store) -> Result<Page> {

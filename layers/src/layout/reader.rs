@@ -45,7 +45,10 @@ impl OciLayout {
     pub fn open(path: impl AsRef<Path>, scratch: impl AsRef<Path>, cancel: &Cancel) -> Result<Self> {
         let path = path.as_ref();
         let name = path.display().to_string();
-        let meta = std::fs::metadata(path).map_err(|e| Error::host("open", path, e))?;
+        let meta = std::fs::metadata(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Error::Invalid(format!("there is no OCI layout at {name}: it does not exist")),
+            _ => Error::host("open", path, error),
+        })?;
         let source = if meta.is_dir() {
             Source::Folder(HostDir::open(path)?)
         } else if meta.is_file() {
@@ -53,6 +56,9 @@ impl OciLayout {
         } else {
             return Err(Error::Invalid(format!("{name} is neither a folder nor a file, so it is no OCI layout")));
         };
+        if source.size(LAYOUT_FILE)?.is_none() {
+            return Err(Error::Invalid(format!("{name} is no OCI layout: it has no file {LAYOUT_FILE}")));
+        }
         let mut layout = Self { name, source, index: Index::new(Vec::new(), crate::ImageFormat::Oci) };
         let version: Version = parse_json(&layout.read_named(LAYOUT_FILE)?, &layout.member(LAYOUT_FILE))?;
         if !version.image_layout_version.starts_with("1.") {
@@ -241,10 +247,14 @@ impl Source {
 
     fn open(&self, name: &str, what: &str) -> Result<Box<dyn Read + '_>> {
         let path = image_path(name)?;
+        let missing = || Error::BadDocument { what: what.to_owned(), problem: "it is not there".to_owned() };
         match self {
-            Self::Folder(folder) => Ok(Box::new(folder.open_file(&path)?)),
+            Self::Folder(folder) => match folder.open_file(&path) {
+                Ok(file) => Ok(Box::new(file)),
+                Err(error) if error.is_not_found() => Err(missing()),
+                Err(error) => Err(error),
+            },
             Self::Tar { archive, members } => {
-                let missing = || Error::BadDocument { what: what.to_owned(), problem: "it is not there".to_owned() };
                 let (offset, size) = members.get(&path).ok_or_else(missing)?;
                 Ok(Box::new(archive.reader(*offset, *size)?))
             }

@@ -2,9 +2,12 @@
 
 #![cfg(target_os = "linux")]
 
+mod sources;
+mod steps;
+
 use std::fs;
 
-use strake_tests::{Build, Host, Outcome, needs_root};
+use strake_tests::{Build, Host, Outcome};
 
 /// Asserts what a run wrote, paths and times taken out.
 #[track_caller]
@@ -20,7 +23,7 @@ fn assert_shows(name: &str, host: &Host, run: Build<'_>) {
     settings.add_filter(r"(?m)^(#\d+) \d+\.\d+ ", "$1 [TIME] ");
     settings.add_filter(r"(?m)^#\d+ warning: steps use the host's network.*\n", "");
     settings.add_filter(r"(?m)^warning: waiting for .*\n", "");
-    settings.add_filter(r"localhost:\d+", "localhost:[PORT]");
+    settings.add_filter(r"(localhost|127\.0\.0\.1):\d+", "$1:[PORT]");
     settings.bind(|| insta::assert_snapshot!(name, shown(&outcome)));
 }
 
@@ -65,6 +68,11 @@ fn missing_files_are_named() {
     let host = Host::new();
     host.write("ctx/app.py", "");
     assert_shows("missing_source", &host, plain(&host, "FROM scratch\nCOPY ap.py /\n"));
+    let several =
+        "FROM scratch AS one\nCOPY ap.py app.py lib/*.c /x/\nFROM scratch\nCOPY --from=one /x /\nADD data.tar /\n";
+    assert_shows("several_missing_sources", &host, plain(&host, several));
+    let stage = "FROM scratch AS one\nCOPY app.py /\nFROM scratch\nCOPY --from=one /ap.py /app.py /lib /x/\n";
+    assert_shows("several_sources_missing_in_a_stage", &host, plain(&host, stage));
     host.write("ctx/.dockerignore", "*.py\n");
     assert_shows("source_hidden_by_dockerignore", &host, plain(&host, "FROM scratch\nCOPY app.py /\n"));
     host.write("ctx/docker/app.Dockerfile", "FROM scratch\n");
@@ -103,25 +111,6 @@ fn wrong_values_of_flags_are_named() {
     assert_shows("bad_build_context", &host, again(&host).args("--build-context x=nosuch"));
     assert_shows("unknown_code", &host, host.strake(&["explain", "e101"]));
     assert_shows("no_arguments", &host, host.strake(&["build"]));
-}
-
-#[test]
-fn failing_step_shows_its_output_and_its_place() {
-    if !needs_root("a failing step") {
-        return;
-    }
-    let host = Host::with_base();
-    assert_shows("failing_step", &host, plain(&host, "FROM base\nRUN echo working && \\\n    cat /no/such\n"));
-    assert_shows("unknown_program", &host, plain(&host, "FROM base\nRUN maek all\n"));
-    let script = "FROM base\nRUN <<EOF\n#!/usr/bin/python3\nprint()\nEOF\n";
-    assert_shows("here_document_without_program", &host, plain(&host, script));
-    let windows = "FROM base\nRUN <<EOF\nset -e\nEOF\n".replace('\n', "\r\n");
-    assert_shows("here_document_of_windows", &host, plain(&host, &windows));
-    assert_shows("no_shell", &host, plain(&host, "FROM scratch\nRUN make\n"));
-    assert_shows("missing_secret", &host, plain(&host, "FROM base\nRUN --mount=type=secret,id=s,required=true true\n"));
-    let other = plain(&host, "FROM base\nRUN --mount=type=secret,id=tokn,required true\n");
-    assert_shows("secret_of_another_name", &host, other.args("--secret id=token,src=ctx/Dockerfile"));
-    assert_shows("unknown_user", &host, plain(&host, "FROM base\nUSER app\nRUN true\n"));
 }
 
 #[test]

@@ -181,20 +181,39 @@ mod tests {
         }
     }
 
+    fn said(error: &Error) -> String {
+        format!("{error}\nhelp: {}", error.help().unwrap_or_default())
+    }
+
     #[test]
     fn a_fixed_interpreter_serves_its_machine_only() {
         let entries = [Entry::parse(AARCH64).expect("entry")];
         assert!(supports_with(&platform("arm64"), "amd64", &entries).is_ok());
         let error = supports_with(&platform("riscv64"), "amd64", &entries).expect_err("no emulator");
-        assert!(error.help().is_some_and(|help| help.contains("qemu-user-static")));
+        insta::assert_snapshot!(said(&error), @r"
+        a RUN for linux/riscv64 needs an emulator on this amd64 machine, and none is registered
+        help: install an emulator for riscv64 (`apt-get install qemu-user-static binfmt-support`, or `docker run --privileged --rm tonistiigi/binfmt --install riscv64`), or build on a machine of that architecture
+        ");
     }
 
     #[test]
     fn an_interpreter_without_flag_f_is_named() {
         let entries = [Entry::parse(&AARCH64.replace("OCF", "OC")).expect("entry")];
         let error = supports_with(&platform("arm64"), "amd64", &entries).expect_err("not fixed");
-        assert!(error.to_string().contains("/usr/bin/qemu-aarch64-static"));
+        insta::assert_snapshot!(said(&error), @r"
+        a RUN for linux/arm64 needs an emulator that works inside an image, but /usr/bin/qemu-aarch64-static is registered without flag F
+        help: install an emulator for aarch64 (`apt-get install qemu-user-static binfmt-support`, or `docker run --privileged --rm tonistiigi/binfmt --install arm64`), or build on a machine of that architecture
+        ");
         assert_eq!(Entry::parse(&AARCH64.replace("enabled", "disabled")), None);
+    }
+
+    #[test]
+    fn a_machine_without_any_emulator_is_named() {
+        let error = supports_with(&platform("vax"), "amd64", &[]).expect_err("not known");
+        insta::assert_snapshot!(said(&error), @r"
+        a RUN for linux/vax cannot run on this amd64 machine
+        help: build on a machine of that architecture
+        ");
     }
 
     #[test]
