@@ -288,6 +288,12 @@ fn names_without_a_static_value_are_refused() {
     E0707 Dockerfile:10: a condition cannot use B: its default is not known before the build
       help: let the default of the ARG use other arguments only
     ");
+    insta::assert_snapshot!(found("ARG MODE\nFROM a\nARG MODE\nIF MODE == debug\nENDIF\nIF TARGETOS\nENDIF\nIF \"MODE\" != $MODE\nENDIF\n"), @r#"
+    E0707 Dockerfile:5: a condition takes MODE for a text, though an argument is called so
+      help: write $MODE for its value, or "MODE" if the text is meant
+    E0707 Dockerfile:7: a condition takes TARGETOS for a text, though an argument is called so
+      help: write $TARGETOS for its value, or "TARGETOS" if the text is meant
+    "#);
 }
 
 #[test]

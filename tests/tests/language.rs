@@ -62,7 +62,7 @@ fn errors_name_the_included_file_and_the_way_to_it() {
         outcome.events().into_iter().find(|event| event["name"].as_str().is_some_and(|name| name.contains("gone")));
     assert_eq!(step.expect("the step was announced")["line"], 2);
     // So has a part of a step.
-    host.write("ctx/two.docker", "# a note\nADD --checksum=none https://example.com/app.git /\n");
+    host.write("ctx/two.docker", "# a note\nCOPY --from=scratch gone /\n");
     host.build("ctx").run().fails().says(&["two.docker:2:21", "included from Dockerfile:3"]);
 }
 

@@ -53,7 +53,9 @@ impl Evaluator<'_, '_> {
             let chmod = this.flag(expander, copy.chmod.as_ref());
             let exclude = copy.exclude.iter().map(|word| this.word(expander, word)).collect::<Option<Vec<_>>>();
             let checksum = this.flag(expander, add.and_then(|add| add.checksum.as_ref()));
-            let is_good = is_good && this.check_checksum(add, checksum.as_ref().and_then(Option::as_deref), &sources);
+            let is_good = is_good
+                && this.check_checksum(add, checksum.as_ref().and_then(Option::as_deref), &sources)
+                && this.check_git_dir(add, &sources);
             let (Some(dest), Some(chown), Some(chmod), Some(exclude), Some(checksum), true) =
                 (dest, chown, chmod, exclude, checksum, is_good)
             else {
@@ -189,6 +191,13 @@ impl Evaluator<'_, '_> {
     fn check_checksum(&mut self, add: Option<&Add>, sum: Option<&str>, sources: &[Source]) -> bool {
         let (Some(word), Some(sum)) = (add.and_then(|add| add.checksum.as_ref()), sum) else { return true };
         let (problem, help) = match sources {
+            [Source { kind: SourceKind::Git(git), .. }] if git.checksum.as_ref().is_some_and(|other| other != sum) => {
+                ("--checksum and checksum in the address say different things".to_owned(), "leave one of them out")
+            }
+            [Source { kind: SourceKind::Git(_), .. }] if !sum.bytes().all(|byte| byte.is_ascii_hexdigit()) => (
+                format!("invalid checksum: {sum:?} is not the beginning of a commit's id"),
+                "for a repository write the hexadecimal digits that `git rev-parse` prints for the commit",
+            ),
             [Source { kind: SourceKind::Git(_), .. }] => return true,
             [Source { kind: SourceKind::Http(_), .. }] => match sum.parse::<Digest>() {
                 Ok(_) => return true,
@@ -207,6 +216,19 @@ impl Evaluator<'_, '_> {
             ),
         };
         self.error_with_help(codes::CHECKSUM, problem, word.span, help.to_owned());
+        false
+    }
+
+    /// Refuses an address that says another thing about `.git` than the flag does.
+    fn check_git_dir(&mut self, add: Option<&Add>, sources: &[Source]) -> bool {
+        let Some(keeps) = add.and_then(|add| add.keep_git_dir) else { return true };
+        let other = sources.iter().find(|source| match &source.kind {
+            SourceKind::Git(git) => git.keep_git_dir.is_some_and(|other| other != keeps),
+            _ => false,
+        });
+        let Some(other) = other else { return true };
+        let message = "--keep-git-dir and keep-git-dir in the address say different things".to_owned();
+        self.error_with_help(codes::SOURCE, message, other.span, "leave one of them out".to_owned());
         false
     }
 

@@ -41,7 +41,7 @@ pub(super) fn plan(parsed: &Parsed, options: &PlanOptions, images: &KnownImages)
         }
     };
     let mut found = reach(&table, target, images, &mut lints);
-    lints.check_tree(dockerfile, &found.needed);
+    lints.check_tree(dockerfile, &found.needed, options);
     let is_hopeless = lints.has_errors();
     let is_blind = options.without_images && !found.missing.is_empty();
     if !found.missing.is_empty() && !is_hopeless && !is_blind {

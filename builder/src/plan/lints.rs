@@ -62,10 +62,20 @@ impl Lints {
     }
 
     /// Runs the checks that need no more than the tree, for the stages that are needed.
-    pub(super) fn check_tree(&mut self, dockerfile: &Dockerfile, needed: &[bool]) {
+    pub(super) fn check_tree(&mut self, dockerfile: &Dockerfile, needed: &[bool], options: &PlanOptions) {
         let is_needed = |index: usize| needed.get(index).copied().unwrap_or(false);
+        // What a named context stands for is no image of that name.
+        let is_named = |found: &Diagnostic| {
+            matches!(found.rule, Some(Rule::LatestTag | Rule::UnpinnedBaseImage))
+                && dockerfile
+                    .stages
+                    .iter()
+                    .any(|stage| stage.base.span == found.span && options.context(&stage.base.raw).is_some())
+        };
         for found in strake_parser::lint::check(dockerfile, &self.settings, &is_needed) {
-            self.push(found);
+            if !is_named(&found) {
+                self.push(found);
+            }
         }
     }
 

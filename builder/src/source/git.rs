@@ -62,29 +62,14 @@ impl Wanted {
         }
     }
 
-    /// Adds what the flags of ADD say; they must not contradict the reference.
-    pub(super) fn add(&mut self, reference: &GitRef, options: &AddOptions) -> Result<()> {
+    /// Adds what the flags of ADD say; planning has seen to it that they do not contradict the reference.
+    pub(super) fn add(&mut self, options: &AddOptions) {
         if let Some(keeps) = options.keep_git_dir {
-            if reference.keep_git_dir.is_some_and(|other| other != keeps) {
-                let message = "--keep-git-dir and keep-git-dir in the address say different things";
-                return Err(Error::user(message).with_help("leave one of them out"));
-            }
             self.keeps_git_dir = keeps;
         }
         if let Some(sum) = &options.checksum {
-            if self.checksum.as_ref().is_some_and(|other| other != sum) {
-                let message = "--checksum and checksum in the address say different things";
-                return Err(Error::user(message).with_help("leave one of them out"));
-            }
-            if sum.is_empty() || !sum.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-                let message =
-                    format!("--checksum={sum} is not the beginning of a commit's id, as a repository needs it");
-                let help = "write the hexadecimal digits that `git rev-parse` prints for the commit";
-                return Err(Error::user(message).with_help(help));
-            }
             self.checksum = Some(sum.clone());
         }
-        Ok(())
     }
 }
 

@@ -267,10 +267,9 @@ impl Sources {
 
     /// Checks out the repository of an ADD.
     pub(crate) async fn checkout(&self, wanted: &GitRef, options: Option<&AddOptions>) -> Result<Tree> {
-        let reference = wanted;
-        let mut wanted = git::Wanted::of(reference);
+        let mut wanted = git::Wanted::of(wanted);
         if let Some(options) = options {
-            wanted.add(reference, options)?;
+            wanted.add(options);
         }
         let opened = self.open_git(&wanted).await?;
         opened.files.tree(self.options(format!("repository {}", git::shown(&wanted.remote)), None, opened.modes))

@@ -93,7 +93,16 @@ impl<'a> Scope<'a> {
 
     /// Works out a condition.
     pub(super) fn evaluate(&self, condition: &Condition) -> Result<bool, Diagnostic> {
-        let word = |word: &Word| self.expand(word, true);
+        let word = |word: &Word| {
+            // A name without its sign would be a text that is never equal, or always set.
+            if self.find(&word.raw).is_some() {
+                let message = format!("a condition takes {} for a text, though an argument is called so", word.raw);
+                let help = format!("write ${0} for its value, or \"{0}\" if the text is meant", word.raw);
+                let made = Diagnostic::error(codes::CONDITION_NAME, message, word.span).with_help(help);
+                return Err(made.with_fix(word.span, format!("${}", word.raw)));
+            }
+            self.expand(word, true)
+        };
         Ok(match condition {
             Condition::IsSet(text) => !word(text)?.is_empty(),
             Condition::Equal(left, right) => word(left)? == word(right)?,

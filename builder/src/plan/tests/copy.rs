@@ -76,6 +76,16 @@ fn sources_that_do_not_fit_are_refused() {
 }
 
 #[test]
+fn flags_and_address_of_a_repository_do_not_contradict_each_other() {
+    let text = "FROM scratch\nADD --checksum=ab https://h/r.git?checksum=cd /\nADD --checksum=sha256:ab https://h/r.git /\nADD --keep-git-dir https://h/r.git?keep-git-dir=0 /\nADD --checksum=ab --keep-git-dir https://h/r.git?checksum=ab&keep-git-dir=1 /\n";
+    insta::assert_snapshot!(case().errors(text).join("\n"), @r#"
+    2: --checksum and checksum in the address say different things
+    3: invalid checksum: "sha256:ab" is not the beginning of a commit's id
+    4: --keep-git-dir and keep-git-dir in the address say different things
+    "#);
+}
+
+#[test]
 fn titles_have_variables_filled_in() {
     let stage = case().stage("FROM scratch\nARG A=x\ncopy --link $A \"${A}\" /$B\n");
     assert_eq!(stage.steps[0].title, "COPY --link x \"x\" /$B");

@@ -97,10 +97,21 @@ fn named_contexts_replace_images_stages_and_sources() {
 }
 
 #[test]
+fn the_name_of_a_context_is_no_tag_that_moves() {
+    let wanted = strake_parser::CheckSettings::parse("experimental=all").expect("settings");
+    let mut found = case();
+    found.options.checks = wanted;
+    let text = "FROM busybox\n";
+    assert!(found.warnings(text).iter().any(|found| found.starts_with("LatestTag: 1")));
+    assert_eq!(found.context("busybox", "./files").warnings(text), [""; 0]);
+}
+
+#[test]
 fn reserved_names_and_bad_values_of_contexts_are_refused() {
     assert!(NamedContext::parse("scratch", "./x").is_err());
     assert!(NamedContext::parse("a", "docker-image://Bad Name").is_err());
     assert!(NamedContext::parse("a", "oci-layout://").is_err());
+    assert!(NamedContext::parse("a", "oci-archive://x").is_err());
     let layout = NamedContext::parse("a", "oci-layout:///d/x:v1@sha256:abc").expect("valid");
     insta::assert_snapshot!(format!("{:?}", layout.kind), @r#"Image(Layout { path: "/d/x", tag: Some("v1"), digest: Some("sha256:abc") })"#);
 }
