@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::Host;
 
 /// Runs git in a folder of the place.
-fn git(host: &Host, folder: &str, arguments: &str) {
+pub fn git(host: &Host, folder: &str, arguments: &str) {
     let mut command = Command::new("git");
     command.args(["-c", "user.name=strake", "-c", "user.email=strake@example.test", "-c", "init.defaultBranch=main"]);
     command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");

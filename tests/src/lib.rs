@@ -3,7 +3,7 @@
 //! # Owns
 //! [`Host`], a temporary folder with a store, contexts and outputs, in which the real binary runs; [`Layout`] and
 //! [`Tar`], which write images and archives byte by byte, true or forged; [`Image`], which reads what was built;
-//! [`Registry`] and [`Web`], a real registry and a web server on ports of their own; [`git_repository`].
+//! [`Registry`] and [`Web`], a real registry and a web server on ports of their own; [`git`] and [`git_repository`].
 //!
 //! # Depends on
 //! The binary `strake` in the folder that cargo builds into (made once where it is missing; `STRAKE_BINARY` names
@@ -26,7 +26,7 @@ mod registry;
 mod tar;
 mod web;
 
-pub use git::git_repository;
+pub use git::{git, git_repository};
 pub use host::{Build, Host, Running, binary};
 pub use image::Image;
 pub use layout::{BUSYBOX, Layout, LayoutLayer, MEDIA_TYPE_TAR};

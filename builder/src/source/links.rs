@@ -69,7 +69,8 @@ impl Root {
                 Some(Seen { link: Some(target), .. }) if !rest.is_empty() || last == LastLink::Follow => {
                     links += 1;
                     if links > MAX_LINKS {
-                        return Err(Error::user(format!("too many levels of symbolic links at {path}")));
+                        let error = Error::user(format!("too many levels of symbolic links at {path}"));
+                        return Err(error.with_help("the links lead in a circle: look at where each of them points"));
                     }
                     if self.is_absolute(&target) {
                         done.path = self.path.clone();

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use strake_tests::{Host, Tar, Web, git_repository, needs_program};
+use strake_tests::{Host, Tar, Web, git, git_repository, needs_program};
 
 use super::{again, assert_shows, plain};
 
@@ -27,6 +27,11 @@ fn repositories_that_do_not_hold_what_is_wanted_are_named() {
     assert_shows("git_no_checksum", &host, add(&format!("--checksum=sha256:0123 {repository}#v1")));
     assert_shows("git_kept_and_not", &host, add(&format!("--keep-git-dir=true {repository}?keep-git-dir=false")));
     assert_shows("git_nothing_there", &host, add(&format!("{}/gone.git", web.url)));
+    git(&host, "web", "init -q --bare empty.git");
+    git(&host, "web/empty.git", "update-server-info");
+    assert_shows("git_nothing_in_it", &host, add(&format!("{}/empty.git", web.url)));
+    let path = host.path("empty").display().to_string();
+    assert_shows("git_is_not_installed", &host, context("").env("PATH", path));
 }
 
 #[test]
@@ -55,6 +60,8 @@ fn contexts_that_cannot_be_used_are_named() {
     let from = |flag: &str| plain(&host, "FROM app\nCOPY x /\n").arg("--build-context").arg(flag);
     assert_shows("context_of_a_reserved_name", &host, from("scratch=ctx"));
     assert_shows("context_without_value", &host, from("app"));
+    assert_shows("layout_without_folder", &host, from("app=oci-layout://"));
+    assert_shows("layout_with_a_bad_digest", &host, from("app=oci-layout://base@sha256:12"));
     assert_shows("layout_without_the_tag", &host, from("app=oci-layout://base:v2"));
     assert_shows("layout_without_the_digest", &host, from(&format!("app=oci-layout://base@sha256:{}", "0".repeat(64))));
     assert_shows("layout_that_is_none", &host, from("app=oci-layout://ctx"));
@@ -63,8 +70,29 @@ fn contexts_that_cannot_be_used_are_named() {
     let stdin = |bytes: &[u8]| host.strake(&["build", "-", "--progress", "plain"]).stdin(bytes);
     let tar = Tar::new().file("Dockerfile", b"FROM scratch\nCOPY a /\n").file("a", &[7; 4096]).finish();
     assert_shows("context_that_ends_too_soon", &host, stdin(&tar[..3000]));
+    assert_shows("context_without_the_dockerfile", &host, stdin(&tar).args("-f docker/app.Dockerfile"));
     assert_shows("context_without_dockerfile", &host, stdin(&Tar::new().file("a", b"").finish()));
     assert_shows("nothing_on_standard_input", &host, stdin(b""));
+}
+
+#[test]
+fn files_that_cannot_be_copied_are_named() {
+    let host = Host::new();
+    host.write("ctx/app.py", "");
+    std::os::unix::fs::symlink("loop", host.path("ctx/loop")).unwrap();
+    let copy = |line: &str| plain(&host, &format!("FROM scratch\n{line}\n"));
+    assert_shows("source_above_the_context", &host, copy("COPY ../ap.py /"));
+    assert_shows("source_that_is_a_circle_of_links", &host, copy("COPY loop /"));
+    let windows = |line: &str| copy(line).args("--platform windows(10.0.20348.1)/amd64");
+    assert_shows("owner_of_windows", &host, windows("COPY --chown=app app.py C:/"));
+    assert_shows("mode_of_windows", &host, windows("COPY --chmod=644 app.py C:/"));
+    host.write("ctx/both/A", "");
+    host.write("ctx/both/a", "");
+    assert_shows("names_that_windows_takes_for_one", &host, windows("COPY both C:/both/"));
+    for (name, rules) in [("ignore_file_with_an_open_set", "a\n[a-\n"), ("ignore_file_with_a_lone_sign", "!\n")] {
+        host.write("ctx/.dockerignore", rules);
+        assert_shows(name, &host, copy("COPY app.py /"));
+    }
 }
 
 #[test]

@@ -91,6 +91,23 @@ fn crashing() -> Vec<u8> {
 }
 
 #[test]
+fn output_that_no_variable_can_hold_is_explained() {
+    if !needs_root("steps with output") {
+        return;
+    }
+    let host = Host::with_base();
+    host.write("token", "hunter2hunter2");
+    let env = |script: &str| {
+        let run = format!("RUN --mount=type=secret,id=token --env=V {script}");
+        let build = plain(&host, &format!("# strake: features=env-from\nFROM base\n{run}\n"));
+        build.args("--secret id=token,src=token")
+    };
+    assert_shows("output_with_nul", &host, env("printf 'a\\0b'"));
+    assert_shows("output_that_is_too_long", &host, env("head -c 65537 /dev/zero | tr '\\0' a"));
+    assert_shows("output_with_a_secret", &host, env("cat /run/secrets/token"));
+}
+
+#[test]
 fn mounts_that_cannot_be_made_are_named() {
     if !needs_root("steps with mounts") {
         return;

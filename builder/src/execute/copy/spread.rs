@@ -213,6 +213,7 @@ impl Copy<'_> {
                 String::from_utf8_lossy(name.unwrap_or_default()),
                 self.shown(target)
             ),
-        ))
+        )
+        .with_help("rename one of them, or leave it out by --exclude"))
     }
 }

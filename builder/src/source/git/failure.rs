@@ -40,9 +40,11 @@ impl Git<'_> {
                 if is_full { Some(one) } else { one.strip_prefix("refs/")?.split_once('/').map(|(_, one)| one) }
             })
             .collect();
+        if names.is_empty() {
+            return Ok(Error::user(format!("{remote} has neither branches nor tags")).with_help("push a commit to it"));
+        }
         let help = match suggest(name, names.iter().copied()) {
             Some(near) => format!("did you mean {near}?"),
-            None if names.is_empty() => "it has neither branches nor tags".to_owned(),
             None => {
                 let more = if names.len() > SHOWN { ", …" } else { "" };
                 format!("it has {}{more}", names[..names.len().min(SHOWN)].join(", "))
@@ -75,7 +77,7 @@ impl Git<'_> {
 /// Tells from what git says whose problem it is, and what may help.
 fn judge(said: &str) -> (ErrorKind, Option<&'static str>) {
     let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
-    if has(&["could not read Username", "Authentication failed", "Permission denied", "403", "401"]) {
+    if has(&["could not read Username", "Authentication failed", "Permission denied", "error: 403", "error: 401"]) {
         let help =
             "a private repository needs --secret id=GIT_AUTH_TOKEN,env=VARIABLE, or --ssh default for its SSH address";
         (ErrorKind::Denied, Some(help))
@@ -87,5 +89,26 @@ fn judge(said: &str) -> (ErrorKind, Option<&'static str>) {
         (ErrorKind::User, Some(help))
     } else {
         (ErrorKind::User, None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_git_says_tells_whose_problem_it_is() {
+        for (said, kind) in [
+            ("fatal: unable to access 'https://h/x.git/': The requested URL returned error: 403", ErrorKind::Denied),
+            ("fatal: could not read Username for 'https://h': terminal prompts disabled", ErrorKind::Denied),
+            ("fatal: unable to access 'https://h/x.git/': Could not resolve host: h", ErrorKind::Network),
+            ("fatal: repository 'https://h/x.git/' not found", ErrorKind::User),
+            // Digits of a commit are no status of a server.
+            ("fatal: remote error: upload-pack: not our ref 4034010000000000000000000000000000000000", ErrorKind::User),
+        ] {
+            let (found, help) = judge(said);
+            assert_eq!(found, kind, "{said}");
+            assert_eq!(help.is_none(), said.contains("not our ref"), "{said}");
+        }
     }
 }
