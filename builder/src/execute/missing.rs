@@ -24,8 +24,10 @@ pub(super) async fn look(session: &Session, graph: &BuildGraph) -> Result<Vec<(A
         for (at, step) in planned.steps.iter().enumerate() {
             let mut missing = Vec::new();
             for op in copies(planned, step) {
-                if session.sources.is_at_hand(&op.from) {
-                    let tree = session.sources.tree(&op.from).await?;
+                // A context that cannot be read is an error of the step, which has a place.
+                if session.sources.is_at_hand(&op.from)
+                    && let Ok(tree) = session.sources.tree(&op.from).await
+                {
                     let look = move || op.sources.iter().filter_map(|one| copy::missing(&tree, &op, one)).collect();
                     missing.append(&mut blocking(move || Ok::<Vec<_>, _>(look())).await?);
                 }

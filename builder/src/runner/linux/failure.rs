@@ -95,3 +95,58 @@ pub(super) fn skipped(what: &str, errno: Errno) -> Option<String> {
             .to_owned()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_refuses_is_told_with_what_helps() {
+        let mut shown = String::new();
+        let mut tell = |error: &Error| {
+            writeln!(shown, "{:?}: {error}\n  {}", error.kind(), error.help().unwrap_or("-")).expect("a String");
+        };
+        for (what, errno) in [
+            ("change to the working directory /app", libc::ENOTDIR),
+            ("mount /src", libc::ENOTDIR),
+            ("mount tmpfs on /src", libc::ENOENT),
+            ("mount tmpfs on /src", libc::EPERM),
+            ("mount tmpfs on /src", libc::ENOSPC),
+            ("install the seccomp filter", libc::ENOSYS),
+            ("set the host name", libc::EIO),
+        ] {
+            tell(&operation(what, Errno(errno)));
+        }
+        // As root no maps are made.
+        let isolation = Isolation { maps: None, ..Isolation::candidate() };
+        for errno in [libc::EPERM, libc::EAGAIN, libc::ENOSYS, libc::ENOMEM] {
+            tell(&no_process(Errno(errno), &isolation));
+        }
+        insta::assert_snapshot!(shown, @r"
+        User: cannot change to the working directory /app: Not a directory (os error 20)
+          give the step a WORKDIR that is a directory of the image
+        User: cannot mount /src: Not a directory (os error 20); a directory can be mounted on a directory only, and a file on a file
+          -
+        Internal: cannot mount tmpfs on /src of a step: the source or the place for it does not exist
+          -
+        Environment: cannot mount tmpfs on /src of a step: Operation not permitted (os error 1)
+          something around strake forbids it: a container's seccomp filter, AppArmor or SELinux
+        Environment: cannot mount tmpfs on /src of a step: No space left on device (os error 28)
+          memory-backed files need memory: free some, or raise the container's limit
+        Environment: cannot install the seccomp filter: Function not implemented (os error 38)
+          strake needs Linux 5.12 or later
+        Environment: cannot set the host name of a step: Input/output error (os error 5)
+          -
+        Environment: cannot make the step's process: Operation not permitted (os error 1)
+          run strake as root with CAP_SYS_ADMIN
+        Environment: cannot make the step's process: Resource temporarily unavailable (os error 11)
+          the limit of processes is reached (`ulimit -u`, or the container's pids limit)
+        Environment: cannot make the step's process: Function not implemented (os error 38)
+          strake needs Linux 5.12 or later, and a seccomp filter that allows clone3
+        Environment: cannot make the step's process: Cannot allocate memory (os error 12)
+          -
+        ");
+    }
+}
