@@ -21,6 +21,7 @@ pub(super) fn check<'a>(
     let mut shell = shell;
     for instruction in &stage.instructions {
         let overrides = instruction.check_overrides.as_deref();
+        check_paths(source, &instruction.kind, overrides, findings);
         match &instruction.kind {
             InstructionKind::Env(pairs) => {
                 check_legacy(source, instruction, pairs, findings);
@@ -118,6 +119,47 @@ fn check_signal_form(
     let help = format!("write {keyword} [\"PROGRAM\", \"ARGUMENT\"], or set SHELL to say that a shell is wanted");
     let span = text.span.join(instruction.keyword.span);
     findings.add(overrides, Diagnostic::lint(Rule::JSONArgsRecommended, message, span).with_help(help));
+}
+
+/// Finds paths of Windows in JSON whose single backslashes JSON takes for control characters: `["C:\bin\tool.exe"]`.
+fn check_paths(
+    source: &SourceText,
+    kind: &InstructionKind,
+    overrides: Option<&CheckSettings>,
+    findings: &mut Findings<'_>,
+) {
+    let strings = match kind {
+        InstructionKind::Run(run) => &run.command,
+        InstructionKind::Cmd(form) | InstructionKind::Entrypoint(form) => form,
+        InstructionKind::Healthcheck(Healthcheck::Command(command)) => &command.command,
+        InstructionKind::Shell(strings) => {
+            return strings.iter().for_each(|one| check_path(source, one, overrides, findings));
+        }
+        _ => return,
+    };
+    if let Form::Exec(strings) = strings {
+        strings.iter().for_each(|one| check_path(source, one, overrides, findings));
+    }
+}
+
+fn check_path(
+    source: &SourceText,
+    string: &Spanned<String>,
+    overrides: Option<&CheckSettings>,
+    findings: &mut Findings<'_>,
+) {
+    let is_drive = matches!(string.value.as_bytes(), [drive, b':', _, ..] if drive.is_ascii_alphabetic());
+    if !is_drive || !string.value.contains(['\u{8}', '\u{c}', '\n', '\r', '\t']) {
+        return;
+    }
+    let written = source.slice(string.span);
+    let message = format!("JSON takes single backslashes in {written} for the signs of control characters");
+    let help = "write each backslash of the path twice, or write slashes";
+    let made = Diagnostic::lint(Rule::WindowsEscape, message, string.span).with_help(help);
+    // Those that are doubled already stay.
+    let doubled = written.replace("\\\\", "\0").replace(['\\', '\0'], "\\\\");
+    let is_sure = !written.contains(['\n', '\0']) && !written.contains("\\u") && !written.contains("\\\"");
+    findings.add(overrides, if is_sure { made.with_fix(string.span, doubled) } else { made });
 }
 
 fn first_source(copy: &Copy) -> Option<&Word> {

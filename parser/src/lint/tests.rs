@@ -79,6 +79,10 @@ fn every_rule_of_the_tree_fires() {
             "FROM scratch\nCOPY a C:\\\nRUN x\n",
             "WindowsEscape: the backslash at the end of C:\\ continues the line (line 2)",
         ),
+        (
+            "FROM scratch\nCMD [\"c:\\\\bin\\tool.exe\"]\n",
+            "WindowsEscape: JSON takes single backslashes in \"c:\\\\bin\\tool.exe\" for the signs of control characters (line 2)",
+        ),
     ] {
         let found = lint(text);
         assert!(found.iter().any(|line| line == wanted), "{wanted}\n{found:#?}");
@@ -87,6 +91,10 @@ fn every_rule_of_the_tree_fires() {
 
 #[test]
 fn backslashes_that_escape_nothing_are_no_mistake() {
+    assert_eq!(
+        lint("FROM scratch\nCMD [\"C:\\\\bin\\\\tool.exe\"]\nENTRYPOINT [\"printf\", \"a:\\\\n\", \"1:\\n\"]\n"),
+        [""; 0]
+    );
     assert_eq!(lint("# escape=`\nFROM scratch\nCOPY <<EOF C:\\app\\\nx\nEOF\n"), [""; 0]);
     assert_eq!(lint("FROM scratch\nCOPY <<EOF /app\nC:\\app\\\nEOF\n"), [""; 0]);
 }

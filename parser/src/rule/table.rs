@@ -116,8 +116,8 @@ rules! {
         "apt-get update fetches tens of megabytes that the next update replaces. Remove them in the same RUN, && rm -rf /var/lib/apt/lists/*, or keep them out of the layer with RUN --mount=type=cache,target=/var/lib/apt. Stages that are only copied from are not reported.";
     PipeWithoutPipefail "W0608" Extra false "" "the exit status of a pipe is that of its last command"
         "curl URL | tar x succeeds when curl fails and tar is content with what came. Use a shell that knows pipefail, SHELL [\"/bin/bash\", \"-o\", \"pipefail\", \"-c\"], or write the first command's output to a file.";
-    WindowsEscape "W0609" Own true "" "a path that ends in a backslash continues the line"
-        "The backslash is the escape character unless the first line says # escape=`. Say so there, or write the path with slashes.";
+    WindowsEscape "W0609" Own true "" "a backslash of a Windows path has another meaning"
+        "At the end of a line it continues the line, unless the first line of the file says # escape=`. In JSON \\b, \\f, \\n, \\r and \\t are control characters: write each backslash of a path twice. Slashes work in both places.";
     ApkCacheLeft "W0701" Extra true "" "the package index left in a layer only takes space"
         "apk add keeps the index it fetched below /var/cache/apk. Write apk add --no-cache, which needs no apk update either, or mount a cache there. Stages that are only copied from are not reported.";
     SecretLikeValue "W0702" Extra false "" "a value that looks like a secret stays readable in the image"
