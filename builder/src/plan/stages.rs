@@ -402,6 +402,10 @@ impl<'a> Table<'a> {
         if self.entries.iter().skip(inner.index).any(|entry| entry.key.as_deref() == Some(&*lower)) {
             return Some(format!("a stage {lower} is defined, but not above this line, so {name} means an image"));
         }
+        let contexts = self.options.named_contexts.iter().map(|context| context.name.as_str());
+        if let Some(near) = suggest(name, contexts) {
+            return Some(format!("--build-context gives {near:?}: is one of the two names spelled wrong?"));
+        }
         let near = suggest(name, self.stage_names().chain(COMMON_IMAGES.iter().copied()))?;
         Some(format!("did you mean {near}?"))
     }

@@ -128,6 +128,13 @@ fn images_are_asked_for_once_with_hints() {
     later linux/amd64 Some("a stage later is defined, but not above this line, so later means an image")
     alpin linux/amd64 Some("did you mean alpine?")
     "#);
+    let given = case().context("tolos", "./tools");
+    let parsed = strake_parser::parse(&b"FROM tools\n"[..], &strake_parser::ParseOptions::default());
+    let Ok(Plan::NeedImages(wanted)) = plan(&parsed, &given.options, &KnownImages::new()) else {
+        panic!("an image is needed");
+    };
+    let help = wanted[0].help.as_deref();
+    assert_eq!(help, Some("--build-context gives \"tolos\": is one of the two names spelled wrong?"));
 }
 
 #[test]
