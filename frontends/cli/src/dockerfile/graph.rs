@@ -15,7 +15,7 @@ const JSON_VERSION: u32 = 1;
 
 /// Plans the stages and writes them.
 pub(super) fn run(args: &GraphArgs) -> Result<ExitCode> {
-    let request = BuildRequest { target: args.target.clone(), ..args.input.request(&args.file)? };
+    let request = BuildRequest { target: args.target.clone(), ..args.input.request()? };
     let graph = strake::stage_graph(&request)?;
     let text = match args.format {
         GraphFormat::Text => as_text(&graph),

@@ -10,7 +10,7 @@ use crate::render;
 
 /// Writes the plain file; what was left out goes to standard error.
 pub(super) fn run(args: &LowerArgs) -> Result<ExitCode> {
-    let lowered = strake::lower(&args.input.request(&args.file)?)?;
+    let lowered = strake::lower(&args.input.request()?)?;
     for warning in &lowered.warnings {
         crate::complain(&render::finding(warning, console::colors_enabled_stderr()));
     }

@@ -43,9 +43,6 @@ pub(crate) struct FormatArgs {
 /// Flags of `dockerfile graph`.
 #[derive(Debug, Args)]
 pub(crate) struct GraphArgs {
-    /// The Dockerfile; `-` reads it from standard input
-    #[arg(short, long, value_name = "FILE", default_value = "Dockerfile")]
-    file: String,
     /// Stage to build [default: the last one]
     #[arg(long, value_name = "STAGE")]
     target: Option<String>,
@@ -59,16 +56,19 @@ pub(crate) struct GraphArgs {
 /// Flags of `dockerfile lower`.
 #[derive(Debug, Args)]
 pub(crate) struct LowerArgs {
-    /// The Dockerfile; `-` reads it from standard input
-    #[arg(value_name = "FILE", default_value = "Dockerfile")]
-    file: String,
     #[command(flatten)]
     input: Input,
 }
 
-/// What INCLUDE and IF are worked out with.
+/// A Dockerfile, and what INCLUDE and IF are worked out with.
 #[derive(Debug, Args)]
 pub(crate) struct Input {
+    /// The Dockerfile; `-` reads it from standard input [default: Dockerfile]
+    #[arg(value_name = "FILE", conflicts_with = "file")]
+    path: Option<String>,
+    /// The Dockerfile, as `strake build` takes it
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<String>,
     /// Build context that INCLUDE reads from [default: the folder of the Dockerfile]
     #[arg(long, value_name = "DIR")]
     context: Option<PathBuf>,
@@ -82,7 +82,8 @@ pub(crate) struct Input {
 
 impl Input {
     /// Makes the request of a tool that reads a Dockerfile, or standard input for `-`.
-    fn request(&self, file: &str) -> Result<BuildRequest> {
+    fn request(&self) -> Result<BuildRequest> {
+        let file = self.path.as_ref().or(self.file.as_ref()).map_or("Dockerfile", String::as_str);
         let cwd = std::env::current_dir().context("cannot tell the current folder")?;
         let dockerfile = match file {
             "-" => {
