@@ -45,6 +45,21 @@ fn cached_build_with_an_epoch_gives_the_same_digest() {
 }
 
 #[test]
+fn workdir_after_a_changed_copy_is_cached() {
+    let host = Host::new();
+    host.write("ctx/a", "1");
+    let text = "FROM scratch\nCOPY a /\nWORKDIR /srv/app\nCOPY a .\n";
+    let (_, first) = host.dockerfile("ctx", text).image();
+    host.write("ctx/a", "2");
+    let (outcome, second) = host.build("ctx").image();
+    assert_eq!((outcome.step("COPY a /"), outcome.step("WORKDIR")), ("done".to_owned(), "cached".to_owned()));
+    assert_eq!((&first.diff_ids()[1], second.file("srv/app/a")), (&second.diff_ids()[1], "2".to_owned()));
+    // Another directory is another result.
+    let (outcome, _) = host.dockerfile("ctx", &text.replace("/srv/app", "/srv/other")).image();
+    assert_eq!(outcome.step("WORKDIR"), "done");
+}
+
+#[test]
 fn step_on_an_equal_result_of_a_changed_stage_does_not_run_again() {
     if !needs_root("an early cutoff") {
         return;

@@ -16,7 +16,8 @@ pub(super) async fn workdir(work: &StepWork<'_>, op: &WorkdirOp) -> Result<Made>
     let copied = entries(op, &base, work.session.clock.epoch, work.step.span);
     let copied = copied.map_err(|error| super::copy::step::located(work, error))?;
     let layer = Arc::new(Layer::from_plan(copied.entries)?);
-    super::copy::step::keep(work, "WORKDIR", layer, copied.warnings, true)
+    // The same directories are the same result, whatever changed below (dockerfile.md §21, D-40).
+    super::copy::step::keep(work, "WORKDIR", layer, copied.warnings, false)
 }
 
 /// The layer of a WORKDIR: directories that are missing, made for the current user.
