@@ -227,7 +227,7 @@ impl Phases<'_> {
     }
 
     async fn run_with(&self, sources: &Arc<Sources>) -> Result<Built> {
-        export::check_names(&self.request)?;
+        export::check_outputs(&self.request)?;
         let load = self.report.step("[internal] load build definition", sources.read_dockerfile());
         let (name, bytes) = load.await?;
         let text = Text::parse(&name, &bytes, &self.request.build_args);

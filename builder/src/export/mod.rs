@@ -7,6 +7,7 @@ mod blobs;
 mod documents;
 mod files;
 mod image;
+mod places;
 mod store;
 
 use std::future::Future;
@@ -82,12 +83,13 @@ fn exporter(output: &Output, request: &BuildRequest) -> Option<Box<dyn Exporter>
 }
 
 /// Refuses names that no image can have, so that a build does not fail at its very end.
-pub(crate) fn check_names(request: &BuildRequest) -> Result<()> {
+pub(crate) fn check_outputs(request: &BuildRequest) -> Result<()> {
     let given = request.outputs.iter().flat_map(|output| match output {
         Output::Image { names, .. } => names.as_slice(),
         _ => &[],
     });
-    given.chain(&request.tags).try_for_each(|name| store::parse_name(name).map(drop))
+    given.chain(&request.tags).try_for_each(|name| store::parse_name(name).map(drop))?;
+    places::check(request)
 }
 
 /// Makes all outputs of a build.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::call::{Call, parse_call};
 use crate::check::CheckArgs;
@@ -29,6 +29,8 @@ pub(crate) struct StoreArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Build an image from a Dockerfile
+    // As with docker, of a flag that is given twice the last one counts.
+    #[command(args_override_self = true)]
     Build(Box<BuildArgs>),
     /// Check a Dockerfile without building it, and mend it
     Check(Box<CheckArgs>),
@@ -138,25 +140,25 @@ pub(crate) struct BuildArgs {
     #[arg(long = "build-context", value_name = "NAME=VALUE")]
     pub(crate) build_contexts: Vec<String>,
     /// Do not use cached results
-    #[arg(long)]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true, value_name = "BOOL", action = ArgAction::Set, value_parser = parse_switch)]
     pub(crate) no_cache: bool,
     /// Do not use cached results of these stages
     #[arg(long, value_name = "STAGE", value_delimiter = ',')]
     pub(crate) no_cache_filter: Vec<String>,
     /// Ask the registries even for images that are known here
-    #[arg(long)]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true, value_name = "BOOL", action = ArgAction::Set, value_parser = parse_switch)]
     pub(crate) pull: bool,
     /// What to make: type=oci|docker|local|tar|image|registry|cacheonly,dest=PATH,…; a path alone is a local folder
     #[arg(short, long = "output", value_name = "SPEC")]
     pub(crate) outputs: Vec<String>,
     /// Push the image to the registries of its tags
-    #[arg(long)]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true, value_name = "BOOL", action = ArgAction::Set, value_parser = parse_switch)]
     pub(crate) push: bool,
     /// Display of progress
     #[arg(long, value_enum, default_value_t, env = "BUILDKIT_PROGRESS", hide_env_values = true)]
     pub(crate) progress: ProgressMode,
     /// Print nothing but the image's ID
-    #[arg(short, long)]
+    #[arg(short, long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true, value_name = "BOOL", action = ArgAction::Set, value_parser = parse_switch)]
     pub(crate) quiet: bool,
     /// Write the image's ID to this file
     #[arg(long, value_name = "FILE")]
@@ -195,6 +197,14 @@ pub(crate) struct BuildArgs {
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<usize>,
     /// Load the image into the local docker engine
-    #[arg(long, hide = true)]
+    #[arg(hide = true, long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true, value_name = "BOOL", action = ArgAction::Set, value_parser = parse_switch)]
     pub(crate) load: bool,
+    /// Remove containers of steps, which is always done here
+    #[arg(hide = true, long, alias = "force-rm", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "true", hide_default_value = true, value_name = "BOOL", action = ArgAction::Set, value_parser = parse_switch)]
+    pub(crate) rm: bool,
+}
+
+/// Reads the value of a switch, as docker does: `--pull=true`.
+fn parse_switch(text: &str) -> Result<bool, String> {
+    strake::parse_bool(text).ok_or_else(|| "write true or false".to_owned())
 }

@@ -14,6 +14,7 @@ mod request;
 mod settings;
 mod store_commands;
 mod sys;
+mod unsupported;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -24,7 +25,10 @@ use args::{Cli, Command, DebugCommand};
 use strake_cli::render;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return wrong_flags(&error),
+    };
     let outcome = match &cli.command {
         Command::Build(args) => build::run(&cli.store, args),
         Command::Check(args) => check::run(&cli.store, args),
@@ -52,6 +56,19 @@ fn main() -> ExitCode {
             }
         },
     }
+}
+
+/// Says what is wrong with the command line, or prints the help that was asked for.
+fn wrong_flags(error: &clap::Error) -> ExitCode {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+    if error.kind() == ErrorKind::UnknownArgument
+        && let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg)
+        && let Some(text) = unsupported::explain(flag)
+    {
+        complain(&text);
+        return ExitCode::from(exit::USAGE);
+    }
+    error.exit()
 }
 
 /// Writes a line to standard output; a reader that went away is no error of ours.

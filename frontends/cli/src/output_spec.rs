@@ -122,11 +122,7 @@ fn compression(name: Option<&str>, level: Option<i32>) -> Result<Compression> {
 }
 
 fn boolean(key: &str, value: &str) -> Result<bool> {
-    match value.to_lowercase().as_str() {
-        "true" | "1" => Ok(true),
-        "false" | "0" => Ok(false),
-        _ => bail!("{key}={value} is neither true nor false"),
-    }
+    strake::parse_bool(value).with_context(|| format!("{key}={value} is neither true nor false"))
 }
 
 #[cfg(test)]

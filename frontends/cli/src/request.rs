@@ -45,6 +45,11 @@ pub(crate) fn make(args: &BuildArgs, scratch: &mut Option<TempDir>) -> Result<Bu
     } else if outputs.is_empty() && (!args.tags.is_empty() || names_the_image(args)) {
         outputs.push(Output::Image { names: Vec::new(), push: false, options: Default::default() });
     }
+    check_place("--iidfile", args.iidfile.as_ref())?;
+    check_place("--metadata-file", args.metadata_file.as_ref())?;
+    if !args.rm {
+        bail!("--rm=false: nothing of a step is left that could be kept: leave it out");
+    }
     if let [_, _, ..] = outputs.iter().filter(|output| goes_to_stdout(output)).collect::<Vec<_>>().as_slice() {
         bail!("only one output can go to standard output");
     }
@@ -55,7 +60,7 @@ pub(crate) fn make(args: &BuildArgs, scratch: &mut Option<TempDir>) -> Result<Bu
         context,
         dockerfile,
         target: args.target.clone(),
-        build_args: args.build_args.iter().filter_map(|text| build_arg(text)).collect(),
+        build_args: build_args(&args.build_args)?,
         labels: pairs("--label", &args.labels)?,
         annotations: pairs("--annotation", &args.annotations)?,
         platforms: platforms(&args.platforms)?,
@@ -223,6 +228,24 @@ pub(crate) fn build_arg(text: &str) -> Option<(String, String)> {
         Some((name, value)) => Some((name.to_owned(), value.to_owned())),
         None => std::env::var(text).ok().map(|value| (text.to_owned(), value)),
     }
+}
+
+/// Reads `--build-arg`.
+fn build_args(texts: &[String]) -> Result<Vec<(String, String)>> {
+    if let Some(text) = texts.iter().find(|text| text.is_empty() || text.starts_with('=')) {
+        bail!("--build-arg {text}: the name is empty: write NAME=VALUE");
+    }
+    Ok(texts.iter().filter_map(|text| build_arg(text)).collect())
+}
+
+/// Refuses a file whose folder is missing before anything is built.
+fn check_place(flag: &str, path: Option<&PathBuf>) -> Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        bail!("{flag} {}: there is no folder {}", path.display(), folder.display());
+    }
+    Ok(())
 }
 
 fn pairs(flag: &str, texts: &[String]) -> Result<Vec<(String, String)>> {

@@ -51,7 +51,7 @@ pub use strake_layers::{
 pub use strake_parser::lint::secret_values;
 pub use strake_parser::{
     CheckSettings, Diagnostic, Dockerfile, Edit, Fixed, Network, ParseOptions, Parsed, Rule, Severity, SourceText,
-    Span, fix, format, parse, suggest,
+    Span, fix, format, parse, parse_bool, suggest,
 };
 pub use strake_registry::{ClientOptions, Credential, CredentialSource, Proxies};
 pub use strake_snapshotter::{DiskUsage, Durability, ImageRecord, PruneOptions, PruneReport};

@@ -2,6 +2,7 @@
 
 #![cfg(target_os = "linux")]
 
+mod flags;
 mod sources;
 mod steps;
 
@@ -12,7 +13,11 @@ use strake_tests::{Build, Host, Outcome};
 /// Asserts what a run wrote, paths and times taken out.
 #[track_caller]
 fn assert_shows(name: &str, host: &Host, run: Build<'_>) {
-    let outcome = run.run();
+    assert_text(name, host, &shown(&run.run()));
+}
+
+#[track_caller]
+fn assert_text(name: &str, host: &Host, text: &str) {
     let mut settings = insta::Settings::clone_current();
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
@@ -24,7 +29,7 @@ fn assert_shows(name: &str, host: &Host, run: Build<'_>) {
     settings.add_filter(r"(?m)^#\d+ warning: steps use the host's network.*\n", "");
     settings.add_filter(r"(?m)^warning: waiting for .*\n", "");
     settings.add_filter(r"(localhost|127\.0\.0\.1):\d+", "$1:[PORT]");
-    settings.bind(|| insta::assert_snapshot!(name, shown(&outcome)));
+    settings.bind(|| insta::assert_snapshot!(name, text));
 }
 
 fn shown(outcome: &Outcome) -> String {

@@ -67,7 +67,14 @@ impl CheckArgs {
         let mut settings = CheckSettings { extras: true, error: self.error, ..CheckSettings::default() };
         for name in &self.skip {
             let Some(rule) = Rule::from_name(name).or_else(|| Rule::from_code(name)) else {
-                bail!("--skip {name}: there is no such rule: a finding shows the name of its rule behind the code");
+                let names = || Rule::ALL.iter().map(|rule| rule.name());
+                let near = names().find(|known| known.eq_ignore_ascii_case(name));
+                let near = near.or_else(|| strake::suggest(name, names()));
+                let help = near.map_or_else(
+                    || "a finding shows the name of its rule behind the code".to_owned(),
+                    |near| format!("did you mean {near}?"),
+                );
+                bail!("--skip {name}: there is no such rule: {help}");
             };
             settings.skip(rule);
         }

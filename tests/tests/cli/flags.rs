@@ -1,0 +1,106 @@
+//! What is said of flags with wrong values, and of flags that strake does not have.
+
+use std::fmt::Write as _;
+
+use strake_tests::Host;
+
+use super::{again, assert_text};
+
+/// Flags of `build`, one command line each.
+const BUILD: &str = "\
+--progress fancy
+--progress rawjson
+--network bridge
+--platform linux/
+--pull=maybe
+--rm=false
+--ulimit nofile=2:1
+--ulimit nofile=x
+--shm-size lots
+--add-host x
+--add-host a:b
+--secret id=
+--secret id=x,src=a,env=B
+--secret id=x,foo=b
+--secret foo
+--ssh default
+--allow all
+--call lints
+--call check,format=yaml
+--build-arg
+--build-arg =x
+--label =x
+--annotation x
+--tag UPPER
+--tag localhost:99999/x
+--output type=oci,dest=nosuch/x.tar
+--output type=oci,dest=file/x
+--output type=oci,dest=ctx
+--output type=oci,tar=false
+--output type=docker,dest=x,tar=false
+--output type=local,dest=file
+--output type=local
+--output type=image,push=maybe
+--output type=tarball,dest=x
+--output dest=x
+--output type=oci,x
+--output type=oci,dest=x,what=y
+--output type=oci,dest=x,compression=bzip2
+--output type=oci,dest=x,compression=estargz
+--output type=oci,dest=x,compression-level=99
+--output type=oci,dest=\"x
+--output type=oci --output type=docker
+--iidfile nosuch/x
+--metadata-file nosuch/x
+--push
+--load
+--cache-from x
+--cache-to=type=inline
+--sbom=true
+--squash
+-m 1g
+--compress
+--network-fallback x
+--nosuch
+";
+
+#[test]
+fn wrong_flags_say_what_to_write() {
+    let host = Host::new();
+    host.write("ctx/Dockerfile", "FROM scratch\nCOPY a /\n");
+    host.write("ctx/a", "");
+    host.write("file", "");
+    let mut shown = String::new();
+    for line in BUILD.lines() {
+        let outcome = again(&host).args(line).run();
+        let said: Vec<_> = outcome.stderr.lines().filter(|line| !line.starts_with('#')).collect();
+        writeln!(shown, "=== {line}\nexit code: {:?}\n{}", outcome.code, said.join("\n").trim_end()).unwrap();
+    }
+    assert_text("wrong_flags", &host, &shown);
+}
+
+#[test]
+fn wrong_uses_of_the_tools_say_what_to_write() {
+    let host = Host::new();
+    host.write("ctx/Dockerfile", "FROM scratch\nCOPY a /\n");
+    let mut shown = String::new();
+    for line in [
+        "check ctx --skip JsonArgsRecommended",
+        "check ctx --skip Nothing",
+        "check nosuch",
+        "check - --fix",
+        "dockerfile format nosuch",
+        "dockerfile format --write -",
+        "dockerfile format ctx/Dockerfile ctx/Dockerfile",
+        "dockerfile graph nosuch",
+        "dockerfile graph ctx/Dockerfile --target app",
+        "dockerfile lower nosuch --file ctx/Dockerfile",
+        "explain",
+        "prune --keep-storage lots",
+        "biuld ctx",
+    ] {
+        let outcome = host.strake(&line.split_whitespace().collect::<Vec<_>>()).run();
+        writeln!(shown, "=== {line}\nexit code: {:?}\n{}", outcome.code, outcome.stderr.trim_end()).unwrap();
+    }
+    assert_text("wrong_uses_of_tools", &host, &shown);
+}
