@@ -173,7 +173,8 @@ impl<'a> Table<'a> {
     /// Binds the name in FROM: a named context, a stage above, `scratch`, an image (dockerfile.md §10.2).
     fn bind_base(&self, stage: &Stage, name: &str, lints: &mut Lints) -> Option<Bound> {
         if let Some(context) = self.options.context(name) {
-            return self.bind_context(context, stage.base.span, lints);
+            let bound = self.bind_context(context, stage.base.span, lints)?;
+            return Some(self.in_stage(bound, name, stage.index));
         }
         let lower = name.to_lowercase();
         if let Some(found) = self.named.get(&lower) {
@@ -196,9 +197,21 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Gives what stands for a stage: the stage, or the named context that replaces it.
+    /// Gives what stands for a stage: the stage, or the files or the other stage that a named context gives for it. An
+    /// image stays in the place of the stage, whose `--platform` it has.
     fn through(&self, index: usize) -> Bound {
-        self.entries.get(index).and_then(|entry| entry.replaced.clone()).unwrap_or(Bound::Stage(index))
+        match self.entries.get(index).and_then(|entry| entry.replaced.as_ref()) {
+            None | Some(Bound::Image(_)) => Bound::Stage(index),
+            Some(other) => other.clone(),
+        }
+    }
+
+    /// Puts an image that a named context gives in the place of the stage of that name, if there is one above `below`.
+    fn in_stage(&self, bound: Bound, name: &str, below: usize) -> Bound {
+        match self.named.get(&name.to_lowercase()) {
+            Some(found) if *found < below && matches!(bound, Bound::Image(_)) => Bound::Stage(*found),
+            _ => bound,
+        }
     }
 
     fn bind_context(&self, context: &NamedContext, span: Span, lints: &mut Lints) -> Option<Bound> {
@@ -273,7 +286,7 @@ impl<'a> Table<'a> {
         let lints = &mut Lints::default();
         if let Some(context) = self.options.context(&name) {
             if let Some(bound) = self.bind_context(context, span, lints) {
-                return Ok((bound, name));
+                return Ok((self.in_stage(bound, &name, inner.index), name));
             }
             let problem = std::mem::take(lints).into_found().into_iter().next();
             return Err(problem.unwrap_or_else(|| Diagnostic::error(codes::TARGET, format!("no stage {name:?}"), span)));
@@ -307,7 +320,9 @@ impl<'a> Table<'a> {
             let name = self.static_name("--after", word, entry.stage, word.span)?;
             let found = self.find_stage(index, &name, word.span)?;
             Ok(match self.through(found) {
-                Bound::Stage(found) => Some((found, name, word.span)),
+                Bound::Stage(found) if !matches!(self.entries[found].replaced, Some(Bound::Image(_))) => {
+                    Some((found, name, word.span))
+                }
                 _ => None,
             })
         });

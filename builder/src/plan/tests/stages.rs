@@ -97,6 +97,18 @@ fn named_contexts_replace_images_stages_and_sources() {
 }
 
 #[test]
+fn an_image_in_the_place_of_a_stage_has_its_platform_and_its_triggers() {
+    let text = "FROM --platform=linux/arm64 busybox AS foo\nONBUILD LABEL own=1\nFROM foo\nFROM scratch\nCOPY --from=foo /x /\nCOPY --from=1 /x /\n";
+    let arm = r#"{"architecture":"arm64","os":"linux","config":{"OnBuild":["ENV TRIGGERED=1"]}}"#;
+    let planned = case().context("foo", "docker-image://other").image("foo", arm).plan(text);
+    let images: Vec<_> = planned.graph.images.iter().map(|image| image.resolved.platform.to_string()).collect();
+    assert_eq!(images, ["linux/arm64"]);
+    let child = &planned.graph.stages[1].config;
+    assert_eq!((child.architecture.as_str(), child.config.labels.get("own").map(String::as_str)), ("arm64", Some("1")));
+    assert_eq!(child.config.env.iter().filter(|line| line.starts_with("TRIGGERED")).count(), 0);
+}
+
+#[test]
 fn the_name_of_a_context_is_no_tag_that_moves() {
     let wanted = strake_parser::CheckSettings::parse("experimental=all").expect("settings");
     let mut found = case();
