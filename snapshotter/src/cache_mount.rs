@@ -42,6 +42,12 @@ pub struct CacheRequest {
     pub seed: Option<CacheSeed>,
 }
 
+impl CacheRequest {
+    fn owner(&self) -> [u32; 3] {
+        [self.mode, self.uid, self.gid]
+    }
+}
+
 /// The first content of a cache mount.
 #[derive(Clone, Debug)]
 pub struct CacheSeed {
@@ -49,7 +55,7 @@ pub struct CacheSeed {
     pub identity: [u8; 32],
     /// The root file system (`from=`).
     pub rootfs: Arc<Rootfs>,
-    /// The directory in it (`source=`), resolved.
+    /// The directory in it (`source=`), resolved; or a file, which the cache then holds under its name.
     pub source: ImagePath,
 }
 
@@ -78,7 +84,7 @@ impl Store {
         }
         hasher.update(request.seed.as_ref().map_or(&[][..], |seed| &seed.identity));
         // Those of other owners or modes are other caches, as with the reference: nobody finds files that are not theirs.
-        let owner = [request.mode, request.uid, request.gid];
+        let owner = request.owner();
         if owner != PLAIN_OWNER {
             hasher.update(b"owner");
             for number in owner {
@@ -143,11 +149,19 @@ impl Store {
         if let Some(seed) = &request.seed {
             let mut entries = Vec::new();
             for entry in seed.rootfs.walk(&seed.source) {
-                if let Some(path) = entry.path.strip_prefix(&seed.source) {
-                    let mut entry = entry.clone();
-                    entry.path = path;
-                    entries.push(entry);
+                let Some(path) = entry.path.strip_prefix(&seed.source) else { continue };
+                let mut entry = entry.clone();
+                if path.is_root() && entry.is_directory() {
+                    // It is the cache itself, and stays what it is unless something else was asked for.
+                    if request.owner() == PLAIN_OWNER {
+                        meta = entry.meta;
+                    }
+                    continue;
                 }
+                // A file alone keeps its name.
+                let name = seed.source.file_name().and_then(|name| ImagePath::parse(name).ok());
+                entry.path = if path.is_root() { name.unwrap_or_default() } else { path };
+                entries.push(entry);
             }
             Target::merged(&data, &self.options).apply(&entries, &Placing::Copy)?;
         }

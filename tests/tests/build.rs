@@ -255,6 +255,26 @@ fn owner_of_a_cache_mount_counts_for_the_step() {
 }
 
 #[test]
+fn a_part_of_a_cache_may_be_a_file_and_has_its_own_owner() {
+    if !needs_root("cache mounts") {
+        return;
+    }
+    let host = Host::with_base();
+    let text = "FROM base AS b\n\
+                RUN mkdir -p /d/e; echo hi > /d/f; chmod 711 /d; echo pw > /file\n\
+                FROM base\n\
+                RUN --mount=type=cache,target=/m,id=1,from=b,source=file cat /m >/1\n\
+                RUN --mount=type=cache,target=/m,id=2,from=b,source=d stat -c '%a %u' /m >/2; cat /m/f >>/2\n\
+                RUN --mount=type=cache,target=/m,id=3 mkdir -p /m/d; echo z >/m/d/file\n\
+                RUN --mount=type=cache,target=/m,id=3,source=d,mode=0700,uid=4 stat -c '%a %u' /m >/3; ls /m >>/3\n\
+                RUN --mount=type=cache,target=/m,id=3,source=d/file cat /m >/4\n\
+                RUN --mount=type=cache,target=/m,id=5,mode=0700,uid=4 stat -c '%a %u' /m >/5\n";
+    let (_, image) = host.dockerfile("ctx", text).image();
+    let made: Vec<_> = ["1", "2", "3", "4", "5"].map(|name| image.file(name)).into_iter().collect();
+    assert_eq!(made, ["pw\n", "711 0\nhi\n", "755 0\nfile\n", "z\n", "700 4\n"]);
+}
+
+#[test]
 fn layer_holds_what_a_step_changed_and_deleted() {
     if !needs_root("a step") {
         return;

@@ -177,18 +177,15 @@ fn platform_arguments(dockerfile: &Dockerfile, options: &PlanOptions) -> Vec<(&'
     ]
 }
 
-/// Gives the proxy variables of a RUN: every one that `--build-arg` sets, in lower and upper case, without those that
-/// the stage sets itself.
-pub(super) fn proxy_variables(options: &PlanOptions, is_set: impl Fn(&str) -> bool) -> Vec<(String, String)> {
+/// Gives the proxy variables of a RUN: every one that `--build-arg` sets and that is not empty, in upper and lower case.
+/// They win over what the stage sets; of several spellings the last one in the order of bytes counts, as with the
+/// reference.
+pub(super) fn proxy_variables(options: &PlanOptions) -> Vec<(String, String)> {
     let mut out = Vec::new();
     for name in PROXY {
-        let given = options.build_args.iter().find(|(have, _)| have.eq_ignore_ascii_case(name));
-        let Some((_, value)) = given else { continue };
-        for spelling in [name.to_uppercase(), (*name).to_owned()] {
-            if !is_set(&spelling) {
-                out.push((spelling, value.clone()));
-            }
-        }
+        let given = options.build_args.iter().rev().find(|(have, _)| have.eq_ignore_ascii_case(name));
+        let Some((_, value)) = given.filter(|(_, value)| !value.is_empty()) else { continue };
+        out.extend([name.to_uppercase(), (*name).to_owned()].map(|spelling| (spelling, value.clone())));
     }
     out
 }

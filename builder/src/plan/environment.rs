@@ -36,11 +36,6 @@ impl Environment {
         self.output(name).is_none().then(|| self.pairs[at].1.as_str())
     }
 
-    /// Tells whether a variable is set, whatever to.
-    pub(super) fn contains(&self, name: &str) -> bool {
-        self.position(name).is_some()
-    }
-
     /// Gives what a step writes for a variable.
     pub(super) fn output(&self, name: &str) -> Option<&Output> {
         self.outputs.iter().find(|output| self.is_same(&output.name, name))
@@ -125,13 +120,13 @@ mod tests {
         let mut env = Environment::new(true);
         env.set("Version", "1");
         env.set_output("VERSION", OutputId(3), Span::default());
-        assert_eq!((env.get("version"), env.contains("version")), (None, true));
+        assert_eq!((env.get("version"), env.position("version").is_some()), (None, true));
         assert_eq!(env.outputs(), [("Version".to_owned(), OutputId(3))]);
         env.set("version", "2");
         assert_eq!((env.get("version"), env.outputs().len()), (Some("2"), 0));
         env.set_output("V", OutputId(0), Span::default());
         env.unset("v");
-        assert_eq!((env.contains("V"), env.outputs().len()), (false, 0));
+        assert_eq!((env.position("V").is_some(), env.outputs().len()), (false, 0));
     }
 
     #[test]

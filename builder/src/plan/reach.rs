@@ -134,7 +134,7 @@ fn request(
         return;
     }
     let help = match table.options.context(&found.name) {
-        Some(context) => Some(format!("--build-context {} says where it comes from: is that right?", context.name)),
+        Some(context) => Some(format!("--build-context {} says where it comes from", context.name)),
         None => table.image_help(&found.name, table.entries[index].stage),
     };
     missing.push(ImageRequest { key, name: found.name.clone(), span: found.span, help });

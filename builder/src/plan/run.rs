@@ -41,7 +41,7 @@ impl Evaluator<'_, '_> {
             env: env.pairs().to_vec(),
             outputs: env.outputs(),
             makes: makes.clone(),
-            proxy_env: proxy_variables(options, |name| env.contains(name)),
+            proxy_env: proxy_variables(options),
             cwd: if working_dir.is_empty() { root.to_owned() } else { working_dir.clone() },
             user: self.state.config.config.user.clone(),
             mounts,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use strake_layers::{ImagePath, Metadata, Rootfs, Timestamp};
+use strake_layers::{HostDir, HostKind, ImagePath, Metadata, Rootfs, Timestamp};
 use strake_parser::{CacheMount, FileOwner, MountSpec, Network, SecretMount, Security, SshMount};
 use strake_snapshotter::{Access, CacheRequest, CacheSeed, MountTarget, Stack, TargetKind};
 
@@ -118,9 +118,14 @@ impl Prepared {
                     self.pending.push(Pending::Bind { target, shown, is_read_only });
                 }
                 (MountSpec::Cache(cache), shown) => {
-                    // What `from` names is looked into when it is read; else `source` is a folder of the cache.
-                    let part =
-                        cache.source.as_deref().filter(|_| shown.is_none()).map_or(Ok(ImagePath::root()), target);
+                    // What `from` names is looked into when it is read; else `source` is a part of the cache.
+                    let part = match &shown {
+                        Some(shown) if !shown.is_directory => {
+                            Ok(shown.path.file_name().and_then(|name| ImagePath::parse(name).ok()).unwrap_or_default())
+                        }
+                        Some(_) => Ok(ImagePath::root()),
+                        None => cache.source.as_deref().map_or(Ok(ImagePath::root()), target),
+                    };
                     let request = cache_request(op, cache, shown);
                     let (target, is_read_only) = (target(&cache.target)?, cache.is_read_only);
                     self.pending.push(Pending::Cache { target, request, part: part?, is_read_only });
@@ -221,9 +226,12 @@ impl Prepared {
                     self.parts.mounts.push(MountPoint { target, source, is_read_only });
                 }
                 Pending::Cache { target, request, part, is_read_only } => {
-                    targets.push(MountTarget { path: target.clone(), kind: TargetKind::Directory });
                     let cache = session.store.cache_mount(&request)?;
                     let folder = cache.path().to_owned();
+                    let found = HostDir::open(&folder)?.stat(&part);
+                    let is_file = found.is_ok_and(|found| found.kind == HostKind::File);
+                    let kind = if is_file { TargetKind::File } else { TargetKind::Directory };
+                    targets.push(MountTarget { path: target.clone(), kind });
                     let source = match part.is_root() {
                         true => MountSource::Host(folder),
                         false => MountSource::Within { folder, path: part },
@@ -266,7 +274,9 @@ fn target(path: &str) -> Result<ImagePath> {
 }
 
 fn cache_request(op: &RunOp, cache: &CacheMount, shown: Option<Shown>) -> CacheRequest {
-    let FileOwner { mode, uid, gid } = cache.owner;
+    // As with the reference, owner and mode are those of a whole cache; a part of one has its own.
+    let is_part = cache.source.as_deref().is_some_and(|source| !matches!(source, "" | "/" | "."));
+    let FileOwner { mode, uid, gid } = if is_part { FileOwner::default() } else { cache.owner };
     CacheRequest {
         namespace: op.cache_namespace.clone(),
         id: cache.id.clone(),

@@ -70,9 +70,14 @@ fn proxies_are_in_both_spellings_and_in_no_history() {
     let stage = case.stage("FROM busybox\nARG no_proxy\nRUN x\n");
     let run = runs(&stage)[0];
     let pairs: Vec<_> = run.proxy_env.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    assert_eq!(pairs, ["HTTP_PROXY=http://p", "http_proxy=http://p", "NO_PROXY=local"]);
+    assert_eq!(pairs, ["HTTP_PROXY=http://p", "http_proxy=http://p", "NO_PROXY=local", "no_proxy=local"]);
     assert_eq!(env(run), ["no_proxy=local"]);
     assert!(case.warnings("FROM busybox\nRUN x\n").is_empty());
+    // An empty one is none, and the spelling that comes last counts.
+    let given = super::case().arg("http_proxy", "").arg("HTTP_PROXY", "a").arg("FTP_PROXY", "a").arg("ftp_proxy", "b");
+    let stage = given.stage("FROM busybox\nENV ftp_proxy=own\nRUN x\n");
+    let pairs: Vec<_> = runs(&stage)[0].proxy_env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    assert_eq!(pairs, ["FTP_PROXY=b", "ftp_proxy=b"]);
 }
 
 #[test]
