@@ -316,6 +316,9 @@ fn secret(text: &str, cwd: &Path) -> Result<Secret> {
 
 fn ssh(text: &str) -> Result<SshAgent> {
     let (id, socket) = text.split_once('=').map_or((text, None), |(id, path)| (id, Some(PathBuf::from(path))));
+    if id.is_empty() {
+        bail!("--ssh {text}: the id is empty: write default, or ID=SOCKET");
+    }
     let Some(socket) = socket.or_else(|| std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from)) else {
         bail!("--ssh {text}: SSH_AUTH_SOCK is not set: start an agent, or name its socket: --ssh {id}=SOCKET");
     };

@@ -247,7 +247,7 @@ impl Source {
 
     fn open(&self, name: &str, what: &str) -> Result<Box<dyn Read + '_>> {
         let path = image_path(name)?;
-        let missing = || Error::BadDocument { what: what.to_owned(), problem: "it is not there".to_owned() };
+        let missing = || Error::Invalid(format!("{what} is missing"));
         match self {
             Self::Folder(folder) => match folder.open_file(&path) {
                 Ok(file) => Ok(Box::new(file)),

@@ -24,6 +24,7 @@ const BUILD: &str = "\
 --secret id=x,foo=b
 --secret foo
 --ssh default
+--ssh =agent.sock
 --allow all
 --call lints
 --call check,format=yaml
