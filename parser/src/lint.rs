@@ -7,6 +7,7 @@ use crate::check::CheckSettings;
 use crate::diagnostic::{Diagnostic, Edit, keep};
 use crate::ignore::IgnoreRules;
 use crate::rule::Rule;
+use crate::source::SourceText;
 use crate::span::Spanned;
 pub use secrets::secret_values;
 use uses::Uses;
@@ -44,6 +45,19 @@ impl Findings<'_> {
             None => self.settings.enables(rule),
         }
     }
+}
+
+/// Runs the checks of an ONBUILD trigger, where it fires. Its spans point into `source`: the text that it stands in, the
+/// file or its own. `has_shell` says whether a SHELL instruction is in force.
+pub fn check_trigger(
+    source: &SourceText,
+    trigger: &Instruction,
+    has_shell: bool,
+    settings: &CheckSettings,
+) -> Vec<Diagnostic> {
+    let mut findings = Findings { settings, found: Vec::new() };
+    commands::check_trigger(source, trigger, has_shell, &mut findings);
+    findings.found
 }
 
 /// Runs the checks of the tree, in file order.

@@ -172,12 +172,8 @@ impl<'a> Builder<'a> {
             unknown: Vec::new(),
             escape: self.table.dockerfile.directives.escape(),
         };
-        for trigger in &self.reach.triggers[index] {
-            evaluator.place.trigger = Some(FiredTrigger { text: trigger.text.clone(), span: trigger.span });
-            evaluator.carry_out(&trigger.instruction);
-        }
-        evaluator.place.trigger = None;
         let instructions = if entry.replaced.is_some() { &[][..] } else { &entry.stage.instructions };
+        evaluator.fire(&self.reach.triggers[index], instructions);
         for instruction in instructions {
             let (span, lines) = (instruction.span, instruction.lines);
             evaluator.place = Place { span, lines, trigger: None };

@@ -79,6 +79,11 @@ impl Lints {
         }
     }
 
+    /// Gives the settings in force.
+    pub(super) fn settings(&self) -> &CheckSettings {
+        self.current.as_ref().unwrap_or(&self.settings)
+    }
+
     /// Applies the settings that stand right before an instruction, until the next call.
     pub(super) fn enter(&mut self, overrides: Option<&CheckSettings>) {
         self.current = overrides.map(|overrides| self.settings.merged(overrides));

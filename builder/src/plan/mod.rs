@@ -26,6 +26,7 @@ mod settings;
 mod stage_graph;
 mod stages;
 mod title;
+mod triggers;
 mod windows;
 
 use strake_parser::{Diagnostic, Parsed};

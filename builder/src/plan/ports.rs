@@ -45,7 +45,7 @@ pub(super) fn parse(word: &str) -> Result<Ports, String> {
     Ok(Ports {
         ports: (first..=last).map(|port| format!("{port}/{lower}")).collect(),
         has_upper_case: lower != protocol,
-        has_host_part: host.is_some(),
+        has_host_part: host.is_some_and(|host| !host.is_empty()),
         plain: if word.contains('/') { format!("{range}/{lower}") } else { range.to_owned() },
     })
 }
@@ -87,6 +87,7 @@ mod tests {
         let host = parse("127.0.0.1:80:8080/tcp").expect("valid");
         assert_eq!((host.ports, host.has_host_part), (vec!["8080/tcp".to_owned()], true));
         assert_eq!(host.plain, "8080/tcp");
+        assert!(!parse(":80").expect("valid").has_host_part);
     }
 
     #[test]

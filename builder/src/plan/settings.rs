@@ -107,9 +107,9 @@ impl Evaluator<'_, '_> {
         sorted.sort_by(|a, b| a.raw.cmp(&b.raw));
         let mut all = Vec::new();
         let mut is_good = true;
+        // A name without a value is no warning here, as in the reference.
         self.expanding(|this, expander| {
             for word in sorted {
-                let before = expander.names().unset.len();
                 let split = match expander.words(word) {
                     Ok(split) => split,
                     Err(error) => {
@@ -118,8 +118,6 @@ impl Evaluator<'_, '_> {
                         continue;
                     }
                 };
-                let unset = expander.names().unset.split_off(before);
-                this.warn_unset(&unset, word.span);
                 for port in split {
                     match ports::parse(&port) {
                         Ok(found) => {

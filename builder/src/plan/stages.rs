@@ -247,7 +247,9 @@ impl<'a> Table<'a> {
             }
         };
         self.warn_undeclared(&expanded.undeclared, word.span, lints);
-        if matches!(word.raw.as_str(), "$TARGETPLATFORM" | "${TARGETPLATFORM}") {
+        // As in the reference: the one variable there is, and nothing around its value.
+        let is_target = self.globals.used(self.dockerfile, word) == ["TARGETPLATFORM"];
+        if is_target && self.globals.get("TARGETPLATFORM") == Some(expanded.text.as_str()) {
             let message = format!(
                 "Setting platform to predefined {} in FROM is redundant as this is the default behavior",
                 word.raw

@@ -79,6 +79,32 @@ fn check_repeated(stage: &Stage, findings: &mut Findings<'_>) {
     }
 }
 
+/// Checks an ONBUILD trigger where it fires, by the rules that the reference has for a single instruction.
+pub(super) fn check_trigger(
+    source: &SourceText,
+    instruction: &Instruction,
+    has_shell: bool,
+    findings: &mut Findings<'_>,
+) {
+    match &instruction.kind {
+        InstructionKind::Env(pairs) => {
+            check_legacy(source, instruction, pairs, findings);
+            for (name, _) in &pairs.pairs {
+                check_secret("ENV", &name.raw, name.span, None, findings);
+            }
+        }
+        InstructionKind::Label(pairs) => check_legacy(source, instruction, pairs, findings),
+        InstructionKind::Arg(declared) => {
+            for item in declared {
+                check_secret("ARG", &item.name.value, item.name.span, None, findings);
+            }
+        }
+        InstructionKind::Cmd(form) => check_signal_form("CMD", instruction, form, has_shell, findings),
+        InstructionKind::Entrypoint(form) => check_signal_form("ENTRYPOINT", instruction, form, has_shell, findings),
+        _ => {}
+    }
+}
+
 fn check_legacy(source: &SourceText, instruction: &Instruction, pairs: &KeyValues, findings: &mut Findings<'_>) {
     let Some((name, value)) = pairs.pairs.first().filter(|_| pairs.is_legacy) else { return };
     let keyword = instruction.keyword.value.to_uppercase();

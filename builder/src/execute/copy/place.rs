@@ -54,7 +54,7 @@ impl Copy<'_> {
         for found in select::select(input.from, text, &pivot_path, keyword)?.matches {
             let below_root = found.node.entry.path.strip_prefix(&input.from.root().path).unwrap_or_default();
             let whole = below_root.join_path(&below);
-            if !has_wildcard && select::find(input.from, &whole)?.is_none() {
+            if !has_wildcard && !select::is_there(input.from, &whole)? {
                 return Err(select::not_found(input.from, text, &whole, keyword));
             }
             if found.node.entry.is_directory() {

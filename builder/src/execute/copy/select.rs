@@ -70,8 +70,17 @@ pub(super) fn look(tree: &Tree, text: &str, op: &CopyOp) -> Result<(), Fault> {
     if op.parents && path.components().any(glob::has_wildcard) {
         // Behind the pivot patterns match whole paths, and may match nothing.
         path = clean(text.split_once("/./").map_or("", |(pivot, _)| pivot), is_windows)?;
+    } else if op.parents && is_there(tree, &path)? {
+        return Ok(());
     }
     start(tree, text, &path, op.keyword).map(|_| ())
+}
+
+/// Tells whether `--parents` finds a path. Below the top a link is copied as it is, wherever it leads.
+pub(super) fn is_there(tree: &Tree, path: &ImagePath) -> Result<bool, Fault> {
+    let is_below = path.components().count() > 1;
+    let followed = tree.follow(path, if is_below { LastLink::Keep } else { LastLink::Follow })?;
+    Ok(tree.get(&followed.path)?.is_some())
 }
 
 /// What is at a path counted from the tree's root, links followed.
@@ -130,7 +139,8 @@ pub(super) fn not_found(tree: &Tree, text: &str, path: &ImagePath, keyword: &str
     let names = tree.names_near(&tree.root().path.join_path(path));
     let wanted = String::from_utf8_lossy(path.as_bytes()).into_owned();
     let lower = wanted.to_lowercase();
-    let known = || names.iter().map(String::as_str);
+    // A link that leads nowhere is among them itself.
+    let known = || names.iter().map(String::as_str).filter(|name| *name != wanted);
     let near = known().find(|name| name.to_lowercase() == lower).or_else(|| strake_parser::suggest(&wanted, known()));
     let leads_out = text.split('/').find(|name| !matches!(*name, "" | ".")) == Some("..");
     fault.with_help(match near {

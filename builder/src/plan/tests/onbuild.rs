@@ -77,3 +77,25 @@ fn a_broken_trigger_of_a_stage_fails_where_it_fires() {
     errors.sort_unstable();
     assert_eq!(errors, ["4: unknown flag: --nope", "4: unknown instruction: USR (did you mean USER?)"]);
 }
+
+#[test]
+fn triggers_are_checked_where_they_fire() {
+    let triggers = "ONBUILD ENV API_KEY=x\nONBUILD CMD a\nONBUILD ENV A b\n";
+    let text = format!("FROM scratch AS a\n{triggers}FROM a\nCMD [\"b\"]\n");
+    let mut found = case().warnings(&text);
+    found.retain(|line| line.contains(": 5:"));
+    insta::assert_snapshot!(found.join("\n"), @r#"
+    LegacyKeyValueFormat: 5: "ENV key=value" should be used instead of legacy "ENV key value" format
+    SecretsUsedInArgOrEnv: 5: Do not use ARG or ENV instructions for sensitive data (ENV "API_KEY")
+    JSONArgsRecommended: 5: JSON arguments recommended for CMD to prevent unintended behavior related to OS signals
+    MultipleInstructionsDisallowed: 5: Multiple CMD instructions should not be used in the same stage because only the last one will be used
+    "#);
+    let config = r#"{"architecture":"amd64","os":"linux","config":{"OnBuild":["ENV API_KEY=x","CMD a","ENV A b"]}}"#;
+    let found = case().image("base", config).warnings("FROM base\nCMD [\"b\"]\n");
+    insta::assert_snapshot!(found.join("\n"), @r#"
+    LegacyKeyValueFormat: 1: "ENV key=value" should be used instead of legacy "ENV key value" format (in the ONBUILD trigger "ENV A b" of the base)
+    SecretsUsedInArgOrEnv: 1: Do not use ARG or ENV instructions for sensitive data (ENV "API_KEY") (in the ONBUILD trigger "ENV API_KEY=x" of the base)
+    JSONArgsRecommended: 1: JSON arguments recommended for CMD to prevent unintended behavior related to OS signals (in the ONBUILD trigger "CMD a" of the base)
+    MultipleInstructionsDisallowed: 1: Multiple CMD instructions should not be used in the same stage because only the last one will be used (in the ONBUILD trigger "CMD a" of the base)
+    "#);
+}

@@ -97,3 +97,15 @@ fn exclude_counts_from_the_root_of_the_context() {
         assert_eq!(names, expected, "{rest}");
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn links_below_the_top_are_copied_wherever_they_lead() {
+    let mut bench = Bench::new(&["d/file"]);
+    std::os::unix::fs::symlink("nope/x", bench.path().join("d/link")).expect("a link");
+    std::os::unix::fs::symlink("nope", bench.path().join("top")).expect("a link");
+    bench.run("COPY --parents d/link /x/").run("COPY --parents d/./link /y/");
+    assert_eq!(bench.tree(), ["/x d755", "/x/d d755", "/x/d/link l -> nope/x", "/y d755", "/y/link l -> nope/x"]);
+    let failed = bench.fail("COPY --parents top /x/");
+    assert!(failed.contains("top is a link to \"nope\"") && !failed.contains("did you mean"), "{failed}");
+}
