@@ -72,6 +72,10 @@ impl Layout {
             (!is_known).then_some(name)
         });
         if let Some(name) = foreign {
+            // Another process made the store meanwhile, and uses it already.
+            if self.path("version").exists() {
+                return Self::open(&self.root).map(drop);
+            }
             let problem = format!("it holds other things, such as {name:?}");
             return Err(Error::NoStore { path: self.root.clone(), problem });
         }
@@ -110,6 +114,15 @@ mod tests {
         let error = Layout::open(dir.path()).unwrap_err();
         assert!(error.to_string().contains("thesis.txt"), "{error}");
         assert!(error.help().is_some());
+    }
+
+    #[test]
+    fn a_store_that_another_process_made_meanwhile_is_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::open(dir.path()).unwrap();
+        fs::write(dir.path().join("lock"), "").unwrap();
+        // What was asked before that found no version.
+        layout.make().unwrap();
     }
 
     #[test]
