@@ -56,7 +56,7 @@ pub fn check_trigger(
     settings: &CheckSettings,
 ) -> Vec<Diagnostic> {
     let mut findings = Findings { settings, found: Vec::new() };
-    commands::check_trigger(source, trigger, has_shell, &mut findings);
+    commands::check_alone(source, trigger, has_shell, &mut findings);
     findings.found
 }
 

@@ -22,23 +22,8 @@ pub(super) fn check<'a>(
     for instruction in &stage.instructions {
         let overrides = instruction.check_overrides.as_deref();
         check_paths(source, &instruction.kind, overrides, findings);
+        check_alone(source, instruction, shell.is_some(), findings);
         match &instruction.kind {
-            InstructionKind::Env(pairs) => {
-                check_legacy(source, instruction, pairs, findings);
-                for (name, _) in &pairs.pairs {
-                    check_secret("ENV", &name.raw, name.span, overrides, findings);
-                }
-            }
-            InstructionKind::Label(pairs) => check_legacy(source, instruction, pairs, findings),
-            InstructionKind::Arg(declared) => {
-                for item in declared {
-                    check_secret("ARG", &item.name.value, item.name.span, overrides, findings);
-                }
-            }
-            InstructionKind::Cmd(form) => check_signal_form("CMD", instruction, form, shell.is_some(), findings),
-            InstructionKind::Entrypoint(form) => {
-                check_signal_form("ENTRYPOINT", instruction, form, shell.is_some(), findings);
-            }
             InstructionKind::Healthcheck(Healthcheck::Command(command)) => {
                 check_json(&command.command, overrides, findings);
             }
@@ -79,24 +64,25 @@ fn check_repeated(stage: &Stage, findings: &mut Findings<'_>) {
     }
 }
 
-/// Checks an ONBUILD trigger where it fires, by the rules that the reference has for a single instruction.
-pub(super) fn check_trigger(
+/// Checks what the reference's rules for a single instruction look at, in a stage and in a trigger where it fires.
+pub(super) fn check_alone(
     source: &SourceText,
     instruction: &Instruction,
     has_shell: bool,
     findings: &mut Findings<'_>,
 ) {
+    let overrides = instruction.check_overrides.as_deref();
     match &instruction.kind {
         InstructionKind::Env(pairs) => {
             check_legacy(source, instruction, pairs, findings);
             for (name, _) in &pairs.pairs {
-                check_secret("ENV", &name.raw, name.span, None, findings);
+                check_secret("ENV", &name.raw, name.span, overrides, findings);
             }
         }
         InstructionKind::Label(pairs) => check_legacy(source, instruction, pairs, findings),
         InstructionKind::Arg(declared) => {
             for item in declared {
-                check_secret("ARG", &item.name.value, item.name.span, None, findings);
+                check_secret("ARG", &item.name.value, item.name.span, overrides, findings);
             }
         }
         InstructionKind::Cmd(form) => check_signal_form("CMD", instruction, form, has_shell, findings),
