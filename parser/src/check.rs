@@ -116,6 +116,11 @@ impl CheckSettings {
         self.skip.merge(&RuleSet::Named(vec![rule]));
     }
 
+    /// Takes in one more rule that is off unless something asks for it.
+    pub fn take_in(&mut self, rule: Rule) {
+        self.experimental.merge(&RuleSet::Named(vec![rule]));
+    }
+
     /// Gives these settings with those of one instruction added.
     #[must_use]
     pub fn merged(&self, overrides: &Self) -> Self {

@@ -236,10 +236,7 @@ fn unknown_flag(
     if list.is_empty() {
         return made("").with_help("this instruction takes no flags; put -- before an argument that begins with --");
     }
-    let here = match list.as_slice() {
-        [one] => format!("the only flag here is {one}"),
-        all => format!("the flags here are {}", all.join(", ")),
-    };
+    let here = format!("the flags here are {}", list.join(", "));
     let help = match OWNERS.iter().find(|(known, _)| *known == name) {
         Some((_, owner)) => format!("{flag} is a flag of {owner}; {here}"),
         None => here,

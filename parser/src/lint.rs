@@ -16,6 +16,7 @@ mod commands;
 mod installs;
 mod leftovers;
 mod modes;
+mod newer;
 mod pipes;
 mod secrets;
 mod shell;
@@ -97,6 +98,7 @@ pub fn check(
 fn check_extras(dockerfile: &Dockerfile, is_reachable: &dyn Fn(usize) -> bool, findings: &mut Findings<'_>) {
     let uses = Uses::new(dockerfile);
     unused::check(dockerfile, &uses, findings);
+    newer::check(dockerfile, findings);
     dockerfile.global_args.iter().for_each(|instruction| secrets::check(instruction, findings));
     let reached = dockerfile.stages.iter().zip(uses.shipped()).filter(|(stage, _)| is_reachable(stage.index));
     for (stage, is_shipped) in reached {

@@ -379,8 +379,8 @@ fn refuse(source: &[u8], options: &ParseOptions) -> Option<Diagnostic> {
     let (code, message, help) = match foreign_encoding(source) {
         Some(encoding) => (codes::ENCODING, format!("the Dockerfile is encoded as {encoding}"), "save it as UTF-8"),
         None if source.len() > options.max_file => {
-            let (size, limit) = (in_mib(source.len()), in_mib(options.max_file));
-            let message = format!("the Dockerfile has {size}, the limit is {limit}");
+            // Whoever reads a stream stops a little above the limit, so that the size may not be known.
+            let message = format!("the Dockerfile has more than {}, which is the limit", in_mib(options.max_file));
             (codes::FILE_TOO_LARGE, message, "move data into files of the build context")
         }
         None => return None,

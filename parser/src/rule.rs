@@ -86,6 +86,8 @@ pub enum Rule {
     IgnoreFileMatchesNothing,
     /// An ignore file that leaves everything out.
     IgnoreFileMatchesAll,
+    /// A feature that came after the version of the language that the file asks for.
+    FeatureNewerThanSyntax,
 }
 
 impl Rule {

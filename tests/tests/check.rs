@@ -307,3 +307,17 @@ fn an_ignore_file_of_an_archive_is_not_judged() {
     let outcome = Host::new().strake(&["check", "-"]).stdin("FROM scratch\nCOPY a /\n").run().expect(0);
     assert_eq!(text(&outcome), "Dockerfile: nothing found\n");
 }
+
+#[test]
+fn features_newer_than_the_syntax_line_are_told_where_asked_for() {
+    let host = Host::new();
+    host.write("ctx/Dockerfile", "# syntax=docker/dockerfile:1.4\nFROM scratch\nCOPY --exclude=*.md a /\n");
+    host.write("ctx/a", "");
+    let told = "--exclude needs docker/dockerfile:1.19";
+    let build = |flag: &str| host.strake(&["build", "ctx", "--progress", "plain"]).args(flag).ok().stderr;
+    assert!(!build("").contains(told));
+    assert!(build("--strict-syntax").contains(told));
+    assert!(text(&check(&host, "").expect(0)).contains(told));
+    check(&host, "--fix").expect(0);
+    assert_eq!(host.read("ctx/Dockerfile"), "# syntax=docker/dockerfile:1.19\nFROM scratch\nCOPY --exclude=*.md a /\n");
+}

@@ -187,6 +187,9 @@ pub(crate) struct BuildArgs {
     /// Check the Dockerfile without building it
     #[arg(long)]
     pub(crate) check: bool,
+    /// Warn of features that the version in `# syntax=docker/dockerfile:VERSION` does not have
+    #[arg(long)]
+    pub(crate) strict_syntax: bool,
     /// What to do: build, check, outline (what the target can be given) or targets; METHOD,format=json for programs
     #[arg(long, value_name = "METHOD", default_value = "build", hide_default_value = true, value_parser = parse_call)]
     pub(crate) call: Call,

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use strake::{
-    BuildRequest, CheckSettings, ContextSource, DockerfileSource, Entitlement, Network, Output, Platform, Secret,
+    BuildRequest, CheckSettings, ContextSource, DockerfileSource, Entitlement, Network, Output, Platform, Rule, Secret,
     SecretValue, SshAgent, Timestamp, Ulimit,
 };
 use tempfile::TempDir;
@@ -80,11 +80,20 @@ pub(crate) fn make(args: &BuildArgs, scratch: &mut Option<TempDir>) -> Result<Bu
         source_date_epoch: std::env::var("SOURCE_DATE_EPOCH").ok().filter(|text| !text.is_empty()),
         now: now(),
         check_only: args.check || matches!(args.call, Call::Check(_)),
-        checks: CheckSettings::default(),
+        checks: checks(args),
         explain_cache: args.explain_cache,
         parallelism: args.jobs.unwrap_or(0),
         refuse_host_network: args.network_fallback == "error",
     })
+}
+
+/// The settings of the build checks that flags of `build` give.
+fn checks(args: &BuildArgs) -> CheckSettings {
+    let mut checks = CheckSettings::default();
+    if args.strict_syntax {
+        checks.take_in(Rule::FeatureNewerThanSyntax);
+    }
+    checks
 }
 
 /// Makes the request of `check`.

@@ -253,6 +253,7 @@ fn builds_do_not_see_the_extras() {
 fn rules_say_truly_whether_they_have_a_fix() {
     let texts = [
         "FROM a:1 as B\nrun a \\\n\nb\nMAINTAINER me\nENV a b\nRUN apt update\nRUN apk add x\nARG X\n",
+        "# syntax=docker/dockerfile:1.3\nFROM a:1\nCOPY --link a /\n",
         "FROM a:1\nCOPY --chmod=777 a C:\\\nUSER x\n",
         "FROM a AS scratch\nFROM --platform=linux/arm64 b AS a\nFROM b AS a\nCMD x\nCMD y\nVOLUME ['a']\nENV A_KEY=1\n",
         "FROM a:1\nCOPY . .\nRUN npm ci | tee\nRUN <<E\na\nb\nE\nENV X=postgres://app:kf83hGs02mX@db/app\nFROM b:1\n",
@@ -264,4 +265,70 @@ fn rules_say_truly_whether_they_have_a_fix() {
         assert_eq!(has, rule.has_fix() && !of_the_planner.contains(rule), "{}", rule.name());
         assert!(rule.explanation().len() > 20 && !rule.description().is_empty());
     }
+}
+
+#[test]
+fn features_newer_than_the_syntax_line_are_told() {
+    let under = |tag: &str, text: &str| format!("# syntax=docker/dockerfile:{tag}\n{text}");
+    let table = [
+        ("1.1", "FROM a:1\nRUN --mount=type=cache,target=/c x\n", "1.2"),
+        ("1.2", "FROM a:1\nRUN --network=none x\n", "1.3"),
+        ("1.3", "FROM a:1\nRUN <<E\nx\nE\n", "1.4"),
+        ("1.2-labs", "FROM a:1\nCOPY <<E /\nx\nE\n", "1.3-labs"),
+        ("1.3.2", "FROM a:1\nCOPY --link a /\n", "1.4"),
+        ("1.5", "FROM a:1\nADD --checksum=sha256:0 https://h.example/a /\n", "1.6"),
+        ("1.7", "# check=skip=UnusedArg\nFROM a:1\n", "1.8"),
+        ("1.9", "FROM a:1\nRUN --mount=type=secret,id=a,env=A x\n", "1.10"),
+        ("1.10", "FROM a:1\nONBUILD COPY --from=b /x /\n", "1.11"),
+        ("1.10", "FROM a:1\nONBUILD RUN --mount=from=b,target=/x x\n", "1.11"),
+        ("1.13", "FROM a:1\nCOPY --chmod=u+x a /\n", "1.14"),
+        ("1.16", "FROM a:1\nADD --unpack a.tar /\n", "1.17"),
+        ("1.18", "FROM a:1\nCOPY --exclude=*.md a /\n", "1.19"),
+        ("1.6-labs", "FROM a:1\nCOPY --exclude=*.md a /\n", "1.7-labs"),
+        ("1.19", "FROM a:1\nCOPY --parents a /\n", "1.20"),
+        ("1.19", "FROM a:1\nRUN --security=insecure x\n", "1.20"),
+        ("1.20", "FROM a:1\nRUN --device=v.example/c=a x\n", "1.14-labs"),
+    ];
+    let told = |text: &str| {
+        let found = found(text).into_iter().filter(|one| one.rule == Some(Rule::FeatureNewerThanSyntax));
+        found.map(|one| one.message).collect::<Vec<_>>()
+    };
+    for (tag, text, needed) in table {
+        let messages = told(&under(tag, text));
+        assert!(
+            matches!(messages.as_slice(), [one] if one.ends_with(&format!(" needs docker/dockerfile:{needed}"))),
+            "{tag} {text}: {messages:?}"
+        );
+        assert_eq!(told(&under(needed, text)), [""; 0], "{needed} {text}");
+        for newest in ["1-labs", "labs"] {
+            assert_eq!(told(&under(newest, text)), [""; 0], "{newest} {text}");
+        }
+    }
+    is_silent(
+        Rule::FeatureNewerThanSyntax,
+        &[
+            "FROM a:1\nCOPY --parents a /\n",
+            "# syntax=docker/dockerfile:1\nFROM a:1\nCOPY --parents a /\n",
+            "# syntax=docker/dockerfile:1.0-labs\nFROM a:1\nRUN --security=insecure x\n",
+            "# syntax=docker/dockerfile:1.19\nFROM a:1\n# check=skip=FeatureNewerThanSyntax\nCOPY --parents a /\n",
+        ],
+    );
+}
+
+#[test]
+fn one_edit_of_the_syntax_line_serves_all_features() {
+    let fixed = |line: &str| {
+        let text = format!("# syntax={line}\nFROM a:1\nCOPY --link a /\nCOPY --parents a /\n");
+        let fixes: Vec<_> = found(&text)
+            .into_iter()
+            .filter(|one| one.rule == Some(Rule::FeatureNewerThanSyntax))
+            .filter_map(|one| one.fix)
+            .map(|fix| format!("{}{}{}", &text[..fix.span.start], fix.replacement, &text[fix.span.end..]))
+            .collect();
+        fixes.iter().map(|text| text.lines().next().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(fixed("docker/dockerfile:1.3"), ["# syntax=docker/dockerfile:1.20"]);
+    assert_eq!(fixed("docker/dockerfile:1.3-labs with text"), ["# syntax=docker/dockerfile:1.7-labs with text"]);
+    assert_eq!(fixed("docker.io/docker/dockerfile:1.3"), [""; 0]);
+    assert_eq!(fixed("docker/dockerfile:1.3@sha256:0"), [""; 0]);
 }

@@ -134,4 +134,6 @@ rules! {
         "No pattern matches any file of the build context, but one would match a file if it stood at the top. Patterns are relative to the context, not to the folder of the Dockerfile; **/NAME matches at any depth.";
     IgnoreFileMatchesAll "W0708" Extra false "" "an ignore file that leaves everything out leaves nothing to copy"
         "The Dockerfile copies from the build context, but the ignore file leaves out all of it. Take back what is needed with !PATTERN lines after the others.";
+    FeatureNewerThanSyntax "W0711" Extra true "" "a feature that came after the version in # syntax fails in other builders"
+        "strake knows all of the language whatever the tag of # syntax=docker/dockerfile:… says; other builders take exactly that version, which refuses the feature or takes it for something else. Name the version that has it, or docker/dockerfile:1, which is the newest. A build looks for it with --strict-syntax.";
 }

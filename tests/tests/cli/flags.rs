@@ -50,6 +50,8 @@ const BUILD: &str = "\
 --output type=oci,dest=x,compression=estargz
 --output type=oci,dest=x,compression-level=99
 --output type=oci,dest=\"x
+--output type=oci,\"dest=x\"y
+--output=
 --output type=oci --output type=docker
 --iidfile nosuch/x
 --metadata-file nosuch/x
@@ -81,6 +83,30 @@ fn wrong_flags_say_what_to_write() {
 }
 
 #[test]
+fn standard_input_that_cannot_be_used_says_why() {
+    let host = Host::new();
+    host.write("ctx/Dockerfile", "FROM scratch\n");
+    let large = "# nothing\n".repeat(17 << 20 >> 3);
+    let mut shown = String::new();
+    for (line, input) in [
+        ("build - -f -", "FROM scratch\n"),
+        ("build - -f Dockerfile", "FROM scratch\n"),
+        ("build -", ""),
+        ("build -", "\u{1f}\u{8b}"),
+        ("build ctx -f -", ""),
+        ("build ctx -f -", &large),
+        ("build -", &large),
+        ("dockerfile format -", &large),
+    ] {
+        let build = host.strake(&line.split_whitespace().collect::<Vec<_>>()).stdin(input);
+        let outcome = build.run();
+        let said: Vec<_> = outcome.stderr.lines().filter(|line| !line.starts_with('#')).collect();
+        writeln!(shown, "=== {line}\nexit code: {:?}\n{}", outcome.code, said.join("\n").trim_end()).unwrap();
+    }
+    assert_text("standard_input", &host, &shown);
+}
+
+#[test]
 fn wrong_uses_of_the_tools_say_what_to_write() {
     let host = Host::new();
     host.write("ctx/Dockerfile", "FROM scratch\nCOPY a /\n");
@@ -98,6 +124,7 @@ fn wrong_uses_of_the_tools_say_what_to_write() {
         "dockerfile lower nosuch --file ctx/Dockerfile",
         "explain",
         "prune --keep-storage lots",
+        "prune --until long",
         "biuld ctx",
     ] {
         let outcome = host.strake(&line.split_whitespace().collect::<Vec<_>>()).run();
