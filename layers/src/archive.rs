@@ -130,7 +130,7 @@ pub(crate) fn layer_format(file: &mut File, name: &str) -> Result<ArchiveFormat>
         None => Ok(ArchiveFormat::Tar),
         Some(format @ (ArchiveFormat::Gzip | ArchiveFormat::Zstd)) => Ok(format),
         Some(format) => Err(Error::Unsupported(format!(
-            "{name} is compressed by {format:?}, which no image format allows for layers; make the image anew with gzip or zstd"
+            "{name} is compressed with {format}, which no image format allows for layers; make the image anew with gzip or zstd"
         ))),
     }
 }

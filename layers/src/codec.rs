@@ -199,6 +199,7 @@ mod tests {
         for cut in 0..bytes.len() {
             assert!(unpack(&bytes[..cut]).is_err(), "cut at {cut}");
         }
+        insta::assert_snapshot!(unpack(b"").unwrap_err(), @"a stored list of entries is not valid: it is damaged or of another version: prune the store, and it is made again");
         // With a right hash around wrong content nothing may panic or ask for much memory either.
         let body = &bytes[..bytes.len() - 32];
         for at in MAGIC.len()..body.len() {

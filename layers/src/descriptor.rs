@@ -6,7 +6,7 @@ use crate::{Digest, Platform};
 
 /// What a document says of a blob it refers to (OCI image specification, descriptor.md).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(expecting = "an object", rename_all = "camelCase")]
 pub struct Descriptor {
     /// The media type, as written.
     pub media_type: String,

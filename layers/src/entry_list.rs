@@ -77,7 +77,7 @@ impl EntryList {
     pub fn unpack(bytes: Vec<u8>, place: ContentPlace) -> Result<Self> {
         let packed = Packed::read(bytes.into(), place).ok_or_else(|| Error::BadDocument {
             what: "a stored list of entries".into(),
-            problem: "it is damaged or of another version; prune the store, it is made again".into(),
+            problem: "it is damaged or of another version: prune the store, and it is made again".into(),
         })?;
         Ok(Self(Arc::new(Inner { packed: Some(packed), whole: OnceLock::new() })))
     }

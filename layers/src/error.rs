@@ -54,7 +54,7 @@ pub enum Error {
         found: Digest,
     },
     /// Bytes do not have the size that was promised.
-    #[error("{what} has {found} bytes, but {expected} were promised")]
+    #[error("{what} has the size {found}, but {expected} was promised: the content was changed or damaged on its way")]
     SizeMismatch {
         /// Which object.
         what: String,
@@ -79,11 +79,11 @@ pub enum Error {
         path: ImagePath,
     },
     /// An archive or layer holds something that must not be there.
-    #[error("{what}: entry {entry:?}: {problem}")]
+    #[error("{what}: {}{problem}", of_entry(.entry))]
     BadArchive {
         /// Which archive.
         what: String,
-        /// The entry's name as found.
+        /// The entry's name as found; empty where the problem is no entry's.
         entry: String,
         /// What is wrong with it.
         problem: String,
@@ -124,7 +124,6 @@ impl Error {
         match self {
             Self::Host { source, .. } => kind_of_io(source),
             Self::Stream { source, .. } => kind_of_io(source),
-            Self::DigestMismatch { .. } | Self::SizeMismatch { .. } => ErrorKind::Network,
             Self::BlobMissing(_) => ErrorKind::Environment,
             Self::Internal(_) => ErrorKind::Internal,
             _ => ErrorKind::User,
@@ -169,6 +168,10 @@ impl Error {
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Host { source, .. } if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
     }
+}
+
+fn of_entry(name: &str) -> String {
+    if name.is_empty() { String::new() } else { format!("entry {name:?}: ") }
 }
 
 /// Tells whether something is there, but not what was asked for: a link, a pipe, something outside.

@@ -207,6 +207,14 @@ mod tests {
         assert_eq!(ImagePath::clean("../../a/../b"), Ok(path("b")));
         assert_eq!(ImagePath::parse("a\0b"), Err(PathError::Nul));
         assert!(path("/").is_root());
+        let said = ["a/../b", "a\0b", &"x".repeat(256), &"x/".repeat(2100)]
+            .map(|path| ImagePath::parse(path).unwrap_err().to_string());
+        insta::assert_snapshot!(said.join("\n"), @r"
+        the path has a `..` component
+        the path holds a NUL byte
+        a name in the path is longer than 255 bytes
+        the path is longer than 4096 bytes
+        ");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// A target platform (OCI image specification, image-index.md, "platform").
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
 pub struct Platform {
     /// CPU architecture in Go's names: `amd64`, `arm64`.
     #[serde(default)]
@@ -245,12 +246,21 @@ mod tests {
 
     #[test]
     fn other_texts_are_refused_with_a_reason() {
-        for bad in
+        let said =
             ["", "/", "linux/", "linux//v7", "a/b/c/d", "foo", "linux/am d64", "windows(10/amd64", "linux/*", "("]
-        {
-            let message = Platform::parse(bad).expect_err(bad).to_string();
-            assert!(message.contains("is not a platform: "), "{message}");
-        }
+                .map(|bad| Platform::parse(bad).expect_err(bad).to_string());
+        insta::assert_snapshot!(said.join("\n"), @r#"
+        "" is not a platform: a part is empty or holds a sign other than letters, digits, `_`, `-` and `.`
+        "/" is not a platform: a part is empty or holds a sign other than letters, digits, `_`, `-` and `.`
+        "linux/" is not a platform: a part is empty or holds a sign other than letters, digits, `_`, `-` and `.`
+        "linux//v7" is not a platform: a part is empty or holds a sign other than letters, digits, `_`, `-` and `.`
+        "a/b/c/d" is not a platform: it has more than three parts
+        "foo" is not a platform: neither an operating system nor an architecture has this name
+        "linux/am d64" is not a platform: a part is empty or holds a sign other than letters, digits, `_`, `-` and `.`
+        "windows(10/amd64" is not a platform: the parenthesis after the operating system is not closed
+        "linux/*" is not a platform: a part is empty or holds a sign other than letters, digits, `_`, `-` and `.`
+        "(" is not a platform: the parenthesis after the operating system is not closed
+        "#);
     }
 
     #[test]

@@ -326,30 +326,50 @@ mod tests {
     fn errors_tell_which_part_is_wrong() {
         let long = "a".repeat(256);
         let tag = format!("x:{}", "t".repeat(129));
-        for (text, word) in [
-            ("", "empty"),
-            (" x", "blank"),
-            ("https://ghcr.io/x", "https://"),
-            ("Busybox", "lower case"),
-            ("ghcr.io/Ab", "lower case"),
-            ("a..b", "a..b"),
-            ("a//b", "empty component"),
-            ("a/", "empty component"),
-            ("a:", "tag"),
-            ("a:-x", "-x"),
-            ("a@sha256:12", "digest"),
-            ("host.io:x/y", "port"),
-            ("host.io:70000/y", "port"),
-            ("-host.io/y", "registry"),
-            ("[zz]/y", "IPv6"),
-            (HEX, "image ID"),
-            (&long, "255"),
-            (&tag, "128"),
-            ("a b", "a b"),
-            ("größe", "größe"),
-        ] {
-            let message = Reference::parse(text).expect_err(text).to_string();
-            assert!(message.contains(word), "{message}");
-        }
+        let said = [
+            "",
+            " x",
+            "https://ghcr.io/x",
+            "Busybox",
+            "ghcr.io/Ab",
+            "a..b",
+            "a//b",
+            "a/",
+            "a:",
+            "a:-x",
+            "a@sha256:12",
+            "host.io:x/y",
+            "host.io:70000/y",
+            "-host.io/y",
+            "[zz]/y",
+            HEX,
+            &long,
+            &tag,
+            "a b",
+            "größe",
+        ]
+        .map(|text| Reference::parse(text).expect_err(text).to_string());
+        insta::assert_snapshot!(said.join("\n").replace(&long, "LONG").replace(&tag, "TAG"), @r#"
+        "" is not an image reference: it is empty
+        " x" is not an image reference: it begins or ends with a blank
+        "https://ghcr.io/x" is not an image reference: an image has no URL scheme; leave "https://" out
+        "Busybox" is not an image reference: the repository must be in lower case
+        "ghcr.io/Ab" is not an image reference: the repository must be in lower case
+        "a..b" is not an image reference: the component "a..b" holds something else than lower-case letters and digits separated by `.`, `_`, `__` or dashes
+        "a//b" is not an image reference: the repository has an empty component
+        "a/" is not an image reference: the repository has an empty component
+        "a:" is not an image reference: the tag after the colon is empty
+        "a:-x" is not an image reference: the tag "-x" holds something else than letters, digits, `_`, `.` and `-`
+        "a@sha256:12" is not an image reference: "sha256:12" is not a digest
+        "host.io:x/y" is not an image reference: the registry "host.io:x" has a port that is no number between 0 and 65535
+        "host.io:70000/y" is not an image reference: the registry "host.io:70000" has a port that is no number between 0 and 65535
+        "-host.io/y" is not an image reference: "-host.io" is not the name of a registry
+        "[zz]/y" is not an image reference: the registry "[zz]" is not an IPv6 address in brackets
+        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" is not an image reference: 64 hexadecimal digits are an image ID, not a repository
+        "LONG" is not an image reference: the name has more than 255 characters
+        "TAG" is not an image reference: the tag has more than 128 characters
+        "a b" is not an image reference: the component "a b" holds something else than lower-case letters and digits separated by `.`, `_`, `__` or dashes
+        "größe" is not an image reference: the component "größe" holds something else than lower-case letters and digits separated by `.`, `_`, `__` or dashes
+        "#);
     }
 }

@@ -324,3 +324,24 @@ fn refuse_forged(item: &Found) -> Result<()> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_that_only_a_forger_sets_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("f"), "").unwrap();
+        let path = ImagePath::parse("f").unwrap();
+        let stat = strake_layers::HostDir::open(dir.path()).unwrap().stat(&path).unwrap();
+        let mut found = Found { path, stat, link: None, xattrs: Default::default() };
+        assert!(refuse_forged(&found).is_ok());
+        found.xattrs.insert(b"trusted.overlay.redirect"[..].into(), b"/etc"[..].into());
+        let error = refuse_forged(&found).unwrap_err();
+        insta::assert_snapshot!(format!("{error}\nhelp: {}", error.help().unwrap()), @r"
+        the step left the attribute trusted.overlay.redirect at /f, by which overlay would show what is elsewhere
+        help: the step must not set attributes whose names hold `overlay.`
+        ");
+    }
+}

@@ -72,7 +72,7 @@ pub enum Error {
         problem: String,
     },
     /// The upper directory of a step holds a mark that only a forger can have set.
-    #[error("{path} in the changes of the step carries {attribute}, which strake never lets overlay write")]
+    #[error("the step left the attribute {attribute} at {path}, by which overlay would show what is elsewhere")]
     ForgedUpper {
         /// The entry that carries it.
         path: ImagePath,
@@ -144,6 +144,10 @@ fn host_help(error: &io::Error) -> Option<&'static str> {
         io::ErrorKind::ReadOnlyFilesystem => Some("choose a directory on a writable file system with --root"),
         io::ErrorKind::PermissionDenied => Some("choose a directory that this user may write with --root"),
         io::ErrorKind::NotADirectory => Some("a file is where a directory must be: remove it or choose another --root"),
+        io::ErrorKind::IsADirectory => Some("a directory is where a file must be: remove it or choose another --root"),
+        io::ErrorKind::AlreadyExists => {
+            Some("something else has this name, such as a link to nothing: remove it or choose another --root")
+        }
         _ => None,
     }
 }

@@ -95,7 +95,11 @@ impl Resolver {
         if layers.len() != diff_ids.len() {
             return Err(Error::Layers(strake_layers::Error::BadDocument {
                 what,
-                problem: format!("it lists {} layers, its manifest {}", diff_ids.len(), layers.len()),
+                problem: format!(
+                    "its diff IDs number {}, but the layers of its manifest {}",
+                    diff_ids.len(),
+                    layers.len()
+                ),
             }));
         }
         let mut made = Vec::with_capacity(layers.len());

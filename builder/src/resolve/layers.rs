@@ -28,8 +28,8 @@ impl Resolver {
             self.store.use_blob(&descriptor.digest);
         } else {
             let Some(origin) = self.repository_of(layer) else {
-                return Err(Error::user(format!("layer {} is not in the store", descriptor.digest))
-                    .with_help("the image it belongs to was given as a layout that lacks it"));
+                return Err(Error::user(format!("the layout of the base image lacks layer {}", descriptor.digest))
+                    .with_help("write the layout anew, with its foreign layers"));
             };
             self.client.fetch_blob(&origin, descriptor, self.store.blobs()).await?;
         }

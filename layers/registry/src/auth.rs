@@ -109,12 +109,26 @@ impl Auth {
         let Some(challenge) = read_challenge(&reply, &request.url, transport)? else { return Ok(reply) };
         *lock(&host.challenge) = Some(challenge.clone());
         let Some(fresh) = ask.authorization(&challenge, used.as_ref(), attempts).await? else { return Ok(reply) };
-        if used.as_ref() == Some(&fresh) {
+        let reply = if used.as_ref() == Some(&fresh) {
+            reply
+        } else {
+            drop(reply);
+            request.authorization = Some(fresh);
+            transport.send(&request, attempts).await?
+        };
+        let is_refused = reply.status() == StatusCode::UNAUTHORIZED && reply.trusted;
+        if !is_refused || !matches!(challenge, Challenge::Basic) {
             return Ok(reply);
         }
-        drop(reply);
-        request.authorization = Some(fresh);
-        transport.send(&request, attempts).await
+        // Else nobody knows whether there were any.
+        Err(match reply.into_failure(&self.options, attempts).await {
+            Failure::Status { status, detail, retry_after } => {
+                let separator = if detail.is_empty() { "" } else { ": " };
+                let detail = format!("it refused the stored credentials{separator}{detail}");
+                Failure::Status { status, detail, retry_after }
+            }
+            other => other,
+        })
     }
 
     fn host(&self, registry: &Registry) -> Arc<HostAuth> {
@@ -311,7 +325,7 @@ fn read_token(bytes: &[u8], server: &str) -> Result<Token, Failure> {
     let text = answer.token.filter(|token| !token.is_empty()).or(answer.access_token).ok_or_else(problem)?;
     let life = Duration::from_secs(answer.expires_in.unwrap_or(TOKEN_LIFE).clamp(1, 24 * 3600));
     let life = life.checked_sub(TOKEN_MARGIN).unwrap_or(life);
-    Ok(Token { header: bearer_header(&text)?, until: Instant::now() + life })
+    Ok(Token { header: bearer_header(&text).map_err(|_| problem())?, until: Instant::now() + life })
 }
 
 pub(crate) fn basic_header(username: &str, password: &str) -> Result<HeaderValue, Failure> {
@@ -324,7 +338,9 @@ fn bearer_header(token: &str) -> Result<HeaderValue, Failure> {
 
 fn sensitive(text: &str) -> Result<HeaderValue, Failure> {
     let mut value = HeaderValue::from_str(text).map_err(|_| {
-        Failure::Fatal(Error::Configuration("a credential holds characters that HTTP cannot carry".to_owned()))
+        Failure::Fatal(Error::Configuration(
+            "the stored credentials hold characters that HTTP cannot carry: log in again".to_owned(),
+        ))
     })?;
     value.set_sensitive(true);
     Ok(value)

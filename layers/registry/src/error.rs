@@ -14,6 +14,8 @@ pub struct Place {
     pub host: String,
     /// The repository with tag or digest, or the URL without its secrets.
     pub object: String,
+    /// Whether it is a part that an image names, and nobody else.
+    pub is_part: bool,
 }
 
 impl fmt::Display for Place {

@@ -266,5 +266,5 @@ fn hint_foreign(error: Error, descriptor: &Descriptor) -> Error {
 
 /// The place of messages about a whole image.
 pub(crate) fn image_place(action: &'static str, reference: &Reference) -> Place {
-    Place { action, host: reference.registry().to_owned(), object: reference.to_string() }
+    Place { action, host: reference.registry().to_owned(), object: reference.to_string(), is_part: false }
 }

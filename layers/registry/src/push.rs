@@ -135,8 +135,9 @@ impl Client {
         let scope = push_scope(&target.name, None);
         let name = reference.tag().map_or_else(|| digest.to_string(), str::to_owned);
         let url = self.url(&target, &format!("manifests/{name}"), attempts).await?;
-        let kind = HeaderValue::from_str(media_type)
-            .map_err(|_| Failure::Fatal(Error::Invalid(format!("{media_type:?} is no media type"))))?;
+        let kind = HeaderValue::from_str(media_type).map_err(|_| {
+            Failure::Fatal(Error::Invalid(format!("cannot push {reference}: {media_type:?} is no media type")))
+        })?;
         let request = Request::new(Method::PUT, url).header(CONTENT_TYPE, kind).payload(Payload::Bytes(body.clone()));
         let reply = self.send(&target, &scope, request, attempts).await?;
         if !matches!(reply.status(), StatusCode::CREATED | StatusCode::ACCEPTED) {

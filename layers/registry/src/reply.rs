@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use crate::cause::{deepest, seconds};
 use crate::options::ClientOptions;
 use crate::retry::{Attempts, Failure, retry_after};
+use crate::target::authority_of;
 
 /// The most bytes of an error's body that are looked at (edges: 8).
 const ERROR_BODY_LIMIT: usize = 64 << 10;
@@ -128,6 +129,11 @@ impl Reply {
         } else {
             plain_text(&body, media_type.as_deref())
         };
+        if self.trusted {
+            return Failure::Status { status, detail, retry_after };
+        }
+        let separator = if detail.is_empty() { "" } else { ": " };
+        let detail = format!("said by {}, to which it redirects{separator}{detail}", authority_of(&self.url));
         Failure::Status { status, detail, retry_after }
     }
 }

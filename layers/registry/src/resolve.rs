@@ -136,7 +136,8 @@ impl Client {
         {
             return Ok(Document::parse(bytes, declared, &object)?);
         }
-        let place = Place { action: "pull", host: reference.registry().to_owned(), object: object.clone() };
+        let is_part = descriptor.is_some();
+        let place = Place { action: "pull", host: reference.registry().to_owned(), object: object.clone(), is_part };
         let size = descriptor.map(|descriptor| descriptor.size);
         let mut sources = self.try_sources(reference, place);
         let fetched = loop {
@@ -225,7 +226,8 @@ impl Client {
 
 /// The place of messages about a blob.
 pub(crate) fn blob_place(action: &'static str, reference: &Reference, digest: &Digest) -> Place {
-    Place { action, host: reference.registry().to_owned(), object: format!("blob {digest} of {}", reference.name()) }
+    let object = format!("blob {digest} of {}", reference.name());
+    Place { action, host: reference.registry().to_owned(), object, is_part: action == "pull" }
 }
 
 fn accept_manifests(mut request: Request) -> Request {
@@ -294,7 +296,9 @@ fn select<'a>(index: &'a Index, matcher: &PlatformMatcher, what: &str) -> Result
         object: what.to_owned(),
         wanted: matcher.wanted().to_string(),
         offered,
-        help: if isolated {
+        help: if candidates.is_empty() {
+            "choose another image or tag".to_owned()
+        } else if isolated {
             "this host can run it with --isolation=hyperv".to_owned()
         } else {
             "choose one of these with --platform, or another image or tag".to_owned()

@@ -120,7 +120,11 @@ impl Failure {
                         Some(format!("the account used for {host} may not do this; {}", log_in(place))),
                     )),
                     StatusCode::NOT_FOUND | StatusCode::GONE => {
-                        Error::NotFound(failed(cause, Some("does it exist, and is it spelled right?".to_owned())))
+                        let help = match place.is_part {
+                            true => format!("the image needs it, but {host} does not have it: push the image again"),
+                            false => "does it exist, and is it spelled right?".to_owned(),
+                        };
+                        Error::NotFound(failed(cause, Some(help)))
                     }
                     StatusCode::TOO_MANY_REQUESTS => Error::Status(failed(
                         cause,
@@ -291,7 +295,7 @@ mod tests {
     use super::*;
 
     fn place() -> Place {
-        Place { action: "pull", host: "docker.io".into(), object: "docker.io/library/a:1".into() }
+        Place { action: "pull", host: "docker.io".into(), object: "docker.io/library/a:1".into(), is_part: false }
     }
 
     #[test]

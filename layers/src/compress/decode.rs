@@ -1,3 +1,4 @@
+use std::fmt;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::sync::Arc;
@@ -18,6 +19,18 @@ pub enum ArchiveFormat {
     Xz,
     /// zstd (RFC 8878).
     Zstd,
+}
+
+impl fmt::Display for ArchiveFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tar => "tar",
+            Self::Gzip => "gzip",
+            Self::Bzip2 => "bzip2",
+            Self::Xz => "xz",
+            Self::Zstd => "zstd",
+        })
+    }
 }
 
 /// Memory that one xz stream may ask for: twice what its highest preset needs (`xz -9`: 65 MiB).
@@ -90,6 +103,7 @@ const RATIO_FREE: u64 = 1 << 30;
 /// Counts what goes into a decoder and what comes out, and stops where it is more than the limits allow.
 pub(crate) struct BoundedReader {
     inner: Box<dyn Read + Send>,
+    format: ArchiveFormat,
     consumed: Arc<AtomicU64>,
     produced: u64,
     limits: Limits,
@@ -106,13 +120,25 @@ impl BoundedReader {
     ) -> io::Result<Self> {
         let consumed = Arc::new(AtomicU64::new(0));
         let counted = CountedReader { inner: reader, count: Arc::clone(&consumed) };
-        Ok(Self { inner: decoder(format, Box::new(counted))?, consumed, produced: 0, limits, name: name.to_owned() })
+        let inner = decoder(format, Box::new(counted))?;
+        Ok(Self { inner, format, consumed, produced: 0, limits, name: name.to_owned() })
+    }
+
+    /// Names the compression in what a decoder says: it knows neither the file nor what it is for. What the file's own
+    /// reader says stays as it is.
+    fn explain(&self, error: io::Error) -> io::Error {
+        let is_ours = matches!(error.get_ref(), Some(inner) if inner.is::<Error>());
+        let is_files = error.raw_os_error().is_some() || error.kind() == io::ErrorKind::Interrupted;
+        if self.format == ArchiveFormat::Tar || is_ours || is_files {
+            return error;
+        }
+        io::Error::new(io::ErrorKind::InvalidData, format!("its {} data are damaged: {error}", self.format))
     }
 }
 
 impl Read for BoundedReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.inner.read(buffer)?;
+        let length = self.inner.read(buffer).map_err(|error| self.explain(error))?;
         self.produced += length as u64;
         let limit =
             |what: &str, limit: String| Err(Error::Limit { what: format!("{what} of {}", self.name), limit }.into_io());

@@ -9,7 +9,7 @@ use crate::{Descriptor, Error, PlatformMatcher, Result};
 
 /// The manifest of one image (OCI image specification, manifest.md).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(expecting = "an object", rename_all = "camelCase")]
 pub struct Manifest {
     #[serde(default = "two")]
     schema_version: u32,
@@ -34,7 +34,7 @@ pub struct Manifest {
 
 /// The index of images for several platforms (OCI image specification, image-index.md).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(expecting = "an object", rename_all = "camelCase")]
 pub struct Index {
     #[serde(default = "two")]
     schema_version: u32,
@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(raw.value.config.media_type, MediaType::DOCKER_CONFIG);
         let zstd = [layer(MediaType::OCI_LAYER_ZSTD)];
         let error = assemble_manifest(b"{}", &zstd, BTreeMap::new(), ImageFormat::Docker).expect_err("refused");
-        assert!(error.to_string().contains("oci-mediatypes"), "{error}");
+        insta::assert_snapshot!(error, @r#"a layer of media type "application/vnd.oci.image.layer.v1.tar+zstd" does not go into a Docker manifest: use OCI media types (oci-mediatypes=true)"#);
     }
 
     #[test]

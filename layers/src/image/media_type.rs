@@ -155,7 +155,7 @@ impl LayerMediaType {
     pub fn require(media_type: &str) -> Result<Self> {
         Self::parse(media_type).ok_or_else(|| {
             Error::Unsupported(format!(
-                "media type {media_type:?} is not that of a layer: tar, tar+gzip, tar+zstd are known"
+                "a layer has the media type {media_type:?}, but only tar, tar+gzip and tar+zstd are known"
             ))
         })
     }

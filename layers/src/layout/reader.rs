@@ -37,6 +37,9 @@ pub struct ImportedImage {
     pub config: Raw<ImageConfig>,
 }
 
+/// What the archives of `docker save` have in place of a layout.
+const DOCKER_FILE: &str = "manifest.json";
+
 /// Bytes copied between two questions whether to stop.
 const CHUNK: u64 = 4 << 20;
 
@@ -57,12 +60,19 @@ impl OciLayout {
             return Err(Error::Invalid(format!("{name} is neither a folder nor a file, so it is no OCI layout")));
         };
         if source.size(LAYOUT_FILE)?.is_none() {
+            // What older versions of docker wrote.
+            if source.size(DOCKER_FILE)?.is_some() {
+                return Err(Error::Invalid(format!(
+                    "{name} is a docker archive, not an OCI layout: make one of it by \
+                     `skopeo copy docker-archive:{name} oci:FOLDER`"
+                )));
+            }
             return Err(Error::Invalid(format!("{name} is no OCI layout: it has no file {LAYOUT_FILE}")));
         }
         let mut layout = Self { name, source, index: Index::new(Vec::new(), crate::ImageFormat::Oci) };
         let version: Version = parse_json(&layout.read_named(LAYOUT_FILE)?, &layout.member(LAYOUT_FILE))?;
         if !version.image_layout_version.starts_with("1.") {
-            let problem = format!("version {:?} is not known, only 1.0.0", version.image_layout_version);
+            let problem = format!("its version is {:?}, but only 1.0.0 is known", version.image_layout_version);
             return Err(Error::BadDocument { what: layout.member(LAYOUT_FILE), problem });
         }
         layout.index = parse_json(&layout.read_named(INDEX_FILE)?, &layout.member(INDEX_FILE))?;
@@ -97,10 +107,22 @@ impl OciLayout {
         found.cloned().ok_or_else(|| {
             let tags: Vec<&str> =
                 images().filter_map(|entry| entry.annotations.get(ANNOTATION_REF_NAME).map(String::as_str)).collect();
-            let offered = if tags.is_empty() { "no tags".to_owned() } else { format!("the tags {}", tags.join(", ")) };
-            Error::Invalid(match tag {
-                Some(tag) => format!("{} has no image with the tag {tag:?}; it has {offered}", self.name),
-                None => format!("{} has not just one image: name a tag or a digest; it has {offered}", self.name),
+            let digests = || images().map(|entry| entry.digest.to_string()).collect::<Vec<_>>();
+            Error::Invalid(match (tag, images().count()) {
+                (_, 0) => format!("{} holds no image: its {INDEX_FILE} lists none", self.name),
+                (Some(tag), _) => format!(
+                    "{} has no image with the tag {tag:?}; its tags are: {}",
+                    self.name,
+                    if tags.is_empty() { "none".to_owned() } else { tags.join(", ") }
+                ),
+                (None, count) if tags.is_empty() => format!(
+                    "{} holds {count} images without tags: name one of them by its digest: {}",
+                    self.name,
+                    digests().join(", ")
+                ),
+                (None, count) => {
+                    format!("{} holds {count} images: name one by its tag: {}", self.name, tags.join(", "))
+                }
             })
         })
     }
@@ -119,7 +141,8 @@ impl OciLayout {
                 Document::Manifest(manifest) => manifest,
                 Document::Index(index) => {
                     descriptor = index.value.select(matcher).cloned().ok_or_else(|| {
-                        let offered = index.value.platforms().join(", ");
+                        let offered = index.value.platforms();
+                        let offered = if offered.is_empty() { "none".to_owned() } else { offered.join(", ") };
                         let wanted = matcher.wanted();
                         Error::Invalid(format!("{} has no image for {wanted}; it offers {offered}", self.name))
                     })?;
@@ -172,6 +195,9 @@ impl OciLayout {
         }
         let name = blob_name(&descriptor.digest);
         let what = self.member(&name);
+        if let Some(found) = self.source.size(&name)?.filter(|size| *size != descriptor.size) {
+            return Err(Error::SizeMismatch { what, expected: descriptor.size, found });
+        }
         // No more than promised is read, so that a lie costs no space.
         let mut source = self.source.open(&name, &what)?.take(descriptor.size.saturating_add(1));
         let mut writer = store.writer_for(descriptor.digest.algorithm())?;
@@ -183,8 +209,11 @@ impl OciLayout {
             }
         }
         writer.flush().map_err(|error| Error::stream(&what, error))?;
-        writer.finish(Some((&descriptor.digest, descriptor.size)))?;
-        Ok(())
+        let finished = writer.finish(Some((&descriptor.digest, descriptor.size)));
+        finished.map(drop).map_err(|error| match error {
+            Error::DigestMismatch { expected, found, .. } => Error::DigestMismatch { what, expected, found },
+            other => other,
+        })
     }
 
     fn read_named(&self, name: &str) -> Result<Vec<u8>> {
@@ -205,7 +234,7 @@ impl OciLayout {
 
 /// The content of `oci-layout`. `oci-spec`'s own type takes no unknown members amiss either, but names no member in errors.
 #[derive(serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object")]
 struct Version {
     image_layout_version: String,
 }

@@ -169,7 +169,7 @@ impl RawMember {
         }
         let kind = self.kind(whiteouts, &name, size, offset)?;
         if path.is_root() && kind != ArchiveEntryKind::Directory {
-            return Err("it has no name".into());
+            return Err("only a folder can be the root".into());
         }
         Ok(Some(ArchiveEntry { path, meta: self.metadata()?, kind }))
     }

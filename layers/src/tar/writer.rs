@@ -173,7 +173,10 @@ impl Writer<'_> {
             // A record's name ends at the first `=` (POSIX), so such an attribute would come back as another one.
             if name.contains(&b'=') || name.contains(&0) {
                 let name = String::from_utf8_lossy(name);
-                let problem = format!("{} has an extended attribute {name:?}, which no layer can hold", entry.path);
+                let problem = format!(
+                    "{} has an extended attribute {name:?}, which no layer can hold: its name has a `=` or a NUL byte",
+                    entry.path
+                );
                 return Err(Error::Invalid(problem));
             }
             records.push([b"SCHILY.xattr.", &name[..]].concat(), &value[..]);

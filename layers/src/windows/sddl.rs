@@ -163,24 +163,37 @@ mod tests {
 
     #[test]
     fn what_is_no_descriptor_of_a_file_is_refused() {
-        for (text, word) in [
-            ("", "owner"),
-            ("O:BA", "group"),
-            ("O:BAG:SY", "access list"),
-            ("O:XXG:SYD:", "\"XX\""),
-            ("O:BAG:SYD:Q(A;;FA;;;BA)", "\"Q\""),
-            ("O:BAG:SYD:(A;;FA;;;BA", "no entry"),
-            ("O:BAG:SYD:(A;;FA;;;BA)x", "no entry"),
-            ("O:BAG:SYD:(A;;FA;;;BA;)", "no plain entry"),
-            ("O:BAG:SYD:(AU;;FA;;;BA)", "\"AU\""),
-            ("O:BAG:SYD:(A;ÄÖ;FA;;;BA)", "flags"),
-            ("O:BAG:SYD:(A;;FAx;;;BA)", "rights"),
-            ("O:BAG:SYD:(A;;0x+1;;;BA)", "rights"),
-            ("O:BAG:SYD:(A;;0x100000000;;;BA)", "rights"),
-        ] {
-            let error = encode_sddl(text).unwrap_err().to_string();
-            assert!(error.contains(word), "{text}: {error}");
-        }
+        let said = [
+            "",
+            "O:BA",
+            "O:BAG:SY",
+            "O:XXG:SYD:",
+            "O:BAG:SYD:Q(A;;FA;;;BA)",
+            "O:BAG:SYD:(A;;FA;;;BA",
+            "O:BAG:SYD:(A;;FA;;;BA)x",
+            "O:BAG:SYD:(A;;FA;;;BA;)",
+            "O:BAG:SYD:(AU;;FA;;;BA)",
+            "O:BAG:SYD:(A;ÄÖ;FA;;;BA)",
+            "O:BAG:SYD:(A;;FAx;;;BA)",
+            "O:BAG:SYD:(A;;0x+1;;;BA)",
+            "O:BAG:SYD:(A;;0x100000000;;;BA)",
+        ]
+        .map(|text| encode_sddl(text).unwrap_err().to_string());
+        insta::assert_snapshot!(said.join("\n"), @r#"
+        security descriptor "": it does not begin with its owner, `O:`
+        security descriptor "O:BA": it has no group, `G:`
+        security descriptor "O:BAG:SY": it has no access list, `D:`
+        security descriptor "O:XXG:SYD:": "XX" is no account
+        security descriptor "O:BAG:SYD:Q(A;;FA;;;BA)": "Q" is no flag of an access list
+        security descriptor "O:BAG:SYD:(A;;FA;;;BA": "(A;;FA;;;BA" is no entry of an access list
+        security descriptor "O:BAG:SYD:(A;;FA;;;BA)x": "x" is no entry of an access list
+        security descriptor "O:BAG:SYD:(A;;FA;;;BA;)": (A;;FA;;;BA;) is no plain entry: type;flags;rights;;;account
+        security descriptor "O:BAG:SYD:(AU;;FA;;;BA)": (AU;;FA;;;BA): no entry has type "AU" here
+        security descriptor "O:BAG:SYD:(A;ÄÖ;FA;;;BA)": (A;ÄÖ;FA;;;BA): "ÄÖ" are no flags
+        security descriptor "O:BAG:SYD:(A;;FAx;;;BA)": (A;;FAx;;;BA): these are no rights of a file
+        security descriptor "O:BAG:SYD:(A;;0x+1;;;BA)": (A;;0x+1;;;BA): these are no rights of a file
+        security descriptor "O:BAG:SYD:(A;;0x100000000;;;BA)": (A;;0x100000000;;;BA): these are no rights of a file
+        "#);
         let many = format!("O:BAG:SYD:{}", "(A;;FA;;;BA)".repeat(3000));
         assert!(encode_sddl(&many).unwrap_err().to_string().ends_with("too long"));
     }

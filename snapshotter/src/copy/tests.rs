@@ -148,6 +148,30 @@ fn mount_points_do_not_show() {
 }
 
 #[test]
+fn mount_points_that_cannot_be_made_are_named() {
+    let host = Host::new();
+    let (trees, rootfs) = host.stack(&[base()]);
+    let stack = Stack { trees: &trees, rootfs: &rootfs };
+    let said = [
+        &[("etc/a", TargetKind::Directory)][..],
+        &[("etc", TargetKind::File)],
+        &[("etc/a/x", TargetKind::Directory)],
+        &[("mnt/x", TargetKind::File), ("mnt/x/y", TargetKind::Directory)],
+    ]
+    .map(|targets| {
+        let targets: Vec<_> =
+            targets.iter().map(|(name, kind)| MountTarget { path: path(name), kind: *kind }).collect();
+        host.snapshotter.prepare(&stack, &targets).err().unwrap().to_string()
+    });
+    insta::assert_snapshot!(said.join("\n"), @r"
+    /etc/a cannot be a mount point: the image has a file there
+    /etc cannot be a mount point: the image has a directory there
+    /etc/a/x cannot be a mount point: /etc/a is a file in the image
+    /mnt/x/y cannot be a mount point: another mount needs a file there
+    ");
+}
+
+#[test]
 fn views_of_several_layers_are_merged() {
     let host = Host::new();
     let above = Layer::from_plan(vec![

@@ -9,6 +9,9 @@ use crate::{Error, Result, sys};
 /// What the version file holds. A store with another text is refused (linux.md §4.1).
 pub(super) const VERSION: &str = "strake store 1\n";
 
+/// How the text of every version begins.
+const PREFIX: &str = "strake store ";
+
 /// The folders of a store.
 const FOLDERS: [&str; 11] =
     ["blobs", "trees", "uppers", "caches", "trash", "tmp", "ctx", "refs", "locks", "leases", "logs"];
@@ -27,8 +30,13 @@ impl Layout {
         match fs::read_to_string(&version) {
             Ok(found) if found == VERSION => layout.check_owner(&version)?,
             Ok(found) => {
-                let found = found.trim().chars().take(80).collect();
-                return Err(Error::StoreVersion { path: root.to_owned(), found });
+                let (path, is_empty) = (root.to_owned(), found.trim().is_empty());
+                let found: String = found.trim().chars().take(80).collect();
+                return Err(match is_empty {
+                    true => Error::NoStore { path, problem: "its version file is empty".into() },
+                    false if found.starts_with(PREFIX) => Error::StoreVersion { path, found },
+                    false => Error::NoStore { path, problem: format!("its version file says {found:?}") },
+                });
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => layout.make()?,
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use strake_tests::Host;
 
-use super::{again, assert_text};
+use super::{again, assert_text, said};
 
 /// Flags of `build`, one command line each.
 const BUILD: &str = "\
@@ -75,9 +75,7 @@ fn wrong_flags_say_what_to_write() {
     host.write("file", "");
     let mut shown = String::new();
     for line in BUILD.lines() {
-        let outcome = again(&host).args(line).run();
-        let said: Vec<_> = outcome.stderr.lines().filter(|line| !line.starts_with('#')).collect();
-        writeln!(shown, "=== {line}\nexit code: {:?}\n{}", outcome.code, said.join("\n").trim_end()).unwrap();
+        writeln!(shown, "=== {line}\n{}", said(&again(&host).args(line).run())).unwrap();
     }
     assert_text("wrong_flags", &host, &shown);
 }

@@ -1,10 +1,14 @@
 //! The whole output of typical mistakes, as people see it.
 
 #![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
 
 mod flags;
+mod images;
+mod registries;
 mod sources;
 mod steps;
+mod stores;
 
 use std::fs;
 
@@ -24,6 +28,7 @@ fn assert_text(name: &str, host: &Host, text: &str) {
     let place = host.path("").display().to_string();
     settings.add_filter(place.trim_end_matches('/'), "[DIR]");
     settings.add_filter(r"sha256:[0-9a-f]{64}", "[DIGEST]");
+    settings.add_filter(r"sha256/[0-9a-f]{64}", "sha256/[DIGEST]");
     settings.add_filter(r"\b\d+\.\d+s", "[TIME]");
     settings.add_filter(r"(?m)^(#\d+) \d+\.\d+ ", "$1 [TIME] ");
     settings.add_filter(r"(?m)^#\d+ warning: steps use the host's network.*\n", "");
@@ -34,6 +39,12 @@ fn assert_text(name: &str, host: &Host, text: &str) {
 
 fn shown(outcome: &Outcome) -> String {
     format!("exit code: {:?}\n{}", outcome.code, outcome.stderr)
+}
+
+/// The same without the lines of steps: where many runs share one snapshot.
+fn said(outcome: &Outcome) -> String {
+    let lines: Vec<_> = outcome.stderr.lines().filter(|line| !line.starts_with('#')).collect();
+    format!("exit code: {:?}\n{}", outcome.code, lines.join("\n").trim_end())
 }
 
 fn plain<'a>(host: &'a Host, dockerfile: &str) -> Build<'a> {

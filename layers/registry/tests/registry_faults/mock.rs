@@ -11,7 +11,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use strake_layers::{BlobStore, Descriptor, Digest, Manifest, MediaType, Platform, Reference};
-use strake_registry::{Client, ClientOptions, Limits};
+use strake_registry::{Client, ClientOptions, Error, Limits};
 use tempfile::TempDir;
 
 /// One request, as the registry saw it.
@@ -54,6 +54,12 @@ pub(crate) struct Mock {
 impl Mock {
     pub(crate) async fn start() -> Self {
         Self::with(|_| None).await
+    }
+
+    /// The whole text of an error and its help, the address taken out.
+    pub(crate) fn text_of(&self, error: &Error) -> String {
+        let help = error.help().map(|help| format!("\nhelp: {help}")).unwrap_or_default();
+        format!("{error}{help}").replace(&self.address.to_string(), "HOST")
     }
 
     /// A registry whose rule may answer a request in its place.

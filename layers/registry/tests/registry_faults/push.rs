@@ -87,17 +87,29 @@ async fn an_upload_that_fails_for_a_moment_is_made_again() {
 async fn a_page_with_status_200_is_a_failed_push() {
     let (_dir, store) = store();
     let blob = Descriptor::new("application/octet-stream", store.put(b"abc").unwrap(), 3);
+    let mut said = Vec::new();
     for (method, path) in [(Method::HEAD, "/blobs/"), (Method::POST, "/blobs/uploads"), (Method::PUT, "/blobs/uploads")]
     {
         let wanted = (method.clone(), path);
         let mock = Mock::with(move |seen| seen.is(&wanted.0, wanted.1).then(|| html(200))).await;
         let error = client().push_blob(&mock.reference("a:1"), &blob, &store, &[]).await.unwrap_err();
         assert!(matches!(error, Error::BadAnswer(_)), "{method}: {error}");
+        said.push(mock.text_of(&error));
     }
     let mock = Mock::with(|seen| (seen.method == Method::PUT).then(|| html(200))).await;
     let error = client().push_manifest(&mock.reference("a:1"), MediaType::OCI_MANIFEST, MANIFEST).await.unwrap_err();
     assert!(matches!(error, Error::BadAnswer(_)), "{error}");
-    assert!(error.to_string().contains("200 OK with text/html"), "{error}");
+    said.push(mock.text_of(&error));
+    insta::assert_snapshot!(said.join("\n"), @r"
+    cannot push blob sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad of HOST/a: status 200 OK with text/html is not a registry's answer (1 attempt)
+    help: is HOST the right address, and what stands between it and this machine (proxy, portal)?
+    cannot push blob sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad of HOST/a: status 200 OK with text/html is not a registry's answer (1 attempt)
+    help: is HOST the right address, and what stands between it and this machine (proxy, portal)?
+    cannot push blob sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad of HOST/a: status 200 OK with text/html is not a registry's answer (1 attempt)
+    help: is HOST the right address, and what stands between it and this machine (proxy, portal)?
+    cannot push HOST/a:1: status 200 OK with text/html is not a registry's answer (1 attempt)
+    help: is HOST the right address, and what stands between it and this machine (proxy, portal)?
+    ");
 }
 
 #[tokio::test]
@@ -122,7 +134,10 @@ async fn a_push_that_is_not_allowed_is_found_before_the_build() {
     let mock = Mock::with(|seen| (seen.method == Method::POST).then(|| status(403))).await;
     let error = client().check_push(&mock.reference("a:1")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Denied);
-    assert!(error.help().unwrap().contains("docker login"), "{error}");
+    insta::assert_snapshot!(mock.text_of(&error), @r"
+    cannot push HOST/a:1: HOST answered 403 Forbidden (1 attempt)
+    help: the account used for HOST may not do this; log in with `docker login HOST`
+    ");
     let mock = Mock::start().await;
     client().check_push(&mock.reference("a:1")).await.unwrap();
     assert_eq!(mock.count(&Method::DELETE, "/blobs/uploads"), 1);
@@ -134,7 +149,27 @@ async fn a_blob_that_is_nowhere_is_named() {
     let (_dir, store) = store();
     let blob = Descriptor::new("application/octet-stream", strake_layers::Digest::of(b"gone"), 4);
     let error = client().push_blob(&mock.reference("a:1"), &blob, &store, &[]).await.unwrap_err();
-    assert!(error.to_string().contains(&blob.digest.to_string()), "{error}");
+    insta::assert_snapshot!(mock.text_of(&error), @"blob sha256:283bb9deef02e6843abfb538efa1eca70801bd8a701c3f98191e123496339247 is not in the store");
+}
+
+#[tokio::test]
+async fn manifests_that_make_no_push_are_refused() {
+    let mock = Mock::start().await;
+    let wanted = mock.reference("a:1").with_digest(strake_layers::Digest::of(b"other"));
+    let mut said = Vec::new();
+    for (name, media_type, bytes) in [
+        (&wanted, MediaType::OCI_MANIFEST, &b"{}"[..]),
+        (&mock.reference("a:1"), "a\nb", b"{}"),
+        (&mock.reference("a:1"), MediaType::OCI_MANIFEST, &vec![b' '; 5 << 20]),
+    ] {
+        let error = client().push_manifest(name, media_type, bytes).await.unwrap_err();
+        said.push(mock.text_of(&error));
+    }
+    insta::assert_snapshot!(said.join("\n"), @r#"
+    cannot push HOST/a:1@sha256:d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa: the image has digest sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a, not sha256:d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa
+    cannot push HOST/a:1: "a\nb" is no media type
+    the manifest of HOST/a:1 with 5242880 bytes exceeds the limit of 4194304 bytes that registries take
+    "#);
 }
 
 #[tokio::test]
