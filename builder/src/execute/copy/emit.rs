@@ -61,6 +61,10 @@ pub(super) fn layer(
     let mut changed: Vec<bool> = Vec::with_capacity(entries.len());
     for entry in &mut entries {
         let below = base.get(&entry.path);
+        // What a directory hid in the layer it comes from says nothing of what is below it here.
+        if entry.is_directory() {
+            entry.kind = EntryKind::Directory { opaque: false, implicit: false };
+        }
         if !cut.is_empty() && is_cut(&entry.path) {
             if let (true, EntryKind::Directory { opaque, .. }) =
                 (below.is_some_and(Entry::is_directory), &mut entry.kind)

@@ -82,3 +82,24 @@ fn a_name_that_deletes_is_no_file() {
     assert_eq!(bench.tree(), ["/t d755", "/t/kept f644 k", "/t/new f644 new"]);
     assert_eq!(bench.warnings.len(), 1);
 }
+
+#[test]
+fn what_a_directory_hid_in_its_image_hides_nothing_here() {
+    let hiding = |implicit| Entry {
+        kind: EntryKind::Directory { opaque: true, implicit },
+        ..owned(directory("d", if implicit { 0o755 } else { 0o711 }), 7, 7)
+    };
+    for implicit in [false, true] {
+        let source = Rootfs::new(vec![vec![hiding(implicit), file("d/new", 0o644, "new")].into()]);
+        let tree = Tree::rootfs(Arc::new(source), false, "stage a");
+        for line in ["COPY / /", "COPY --link / /"] {
+            let root = vec![directory("d", 0o755), file("d/old", 0o644, "old")];
+            let mut bench = Bench::new(&[]).with_root(root);
+            bench.run_from(line, &tree);
+            assert_eq!(bench.last()[1..], ["/d/new f644 new"], "{line}");
+            assert!(bench.last()[0].starts_with("/d d7"), "{line}: {:?}", bench.last());
+            assert_eq!(bench.below("/d").len(), 3, "{line}: {:?}", bench.below("/d"));
+            assert!(bench.last.iter().all(|entry| !matches!(entry.kind, EntryKind::Directory { implicit: true, .. })));
+        }
+    }
+}
