@@ -73,13 +73,11 @@ struct GroupLine {
 
 /// Finds who a process runs as under `USER spec` (dockerfile.md §13.7; conformance case `user-forms`): names and numbers are
 /// looked up in the image; a number it does not know has group 0; with an explicit group there are no others.
-/// `root` needs no passwd file (D-35). An empty `spec` is `0`.
+/// `root` needs no passwd file (D-35). An empty `spec` is `0`. What follows a second colon is passed over, as everywhere.
 pub fn resolve_user(spec: &str, rootfs: &Rootfs) -> Result<User> {
     let passwd = read_passwd(rootfs)?;
-    let (name, group) = match spec.split_once(':') {
-        Some((name, group)) => (name, Some(group).filter(|group| !group.is_empty())),
-        None => (spec, None),
-    };
+    let mut parts = spec.split(':');
+    let (name, group) = (parts.next().unwrap_or_default(), parts.next().filter(|group| !group.is_empty()));
     let number = if name.is_empty() { Some(0) } else { parse_id(name) };
     let known = match number {
         Some(uid) => passwd.iter().find(|line| line.uid == uid),
@@ -303,6 +301,7 @@ mod tests {
             ("1000", 1000, 1000, &[2000, 2001], "/home/app"),
             ("33", 33, 33, &[2001], "/var/www"),
             ("app:extra", 1000, 2000, &[], "/home/app"),
+            ("app:extra:x", 1000, 2000, &[], "/home/app"),
             ("app:", 1000, 1000, &[2000, 2001], "/home/app"),
             ("1000:33", 1000, 33, &[], "/home/app"),
             ("5000", 5000, 0, &[], "/"),

@@ -133,6 +133,10 @@ mod tests {
             ("FROM a:1\nRUN apk add x && apk add y\n", "FROM a:1\nRUN apk add --no-cache x && apk add --no-cache y\n"),
             ("ARG A\nARG B=1\nFROM a:$B\nARG C=2\n", "ARG B=1\nFROM a:$B\n"),
             ("FROM a:1\nCOPY --chmod=0777 a b /c/\n", "FROM a:1\nCOPY --chmod=0775 a b /c/\n"),
+            (
+                "FROM a:1 AS Base\nARG TARGETSTAGE\nENV S=$TARGETSTAGE\n",
+                "FROM a:1 AS base\nARG TARGETSTAGE\nENV S=$TARGETSTAGE\n",
+            ),
             ("FROM a:1\nADD --chmod=666 a /c\n", "FROM a:1\nADD --chmod=664 a /c\n"),
         ] {
             assert_eq!(fixed(before), after);
@@ -142,7 +146,6 @@ mod tests {
     #[test]
     fn what_is_not_sure_is_left_alone() {
         for text in [
-            "FROM a:1 AS Base\nARG TARGETSTAGE\nENV S=$TARGETSTAGE\n",
             "FROM a:1\nMAINTAINER \"Ann\"\n",
             "FROM a:1\nENV A \"b c\"\n",
             "FROM a:1\nRUN apt-get update || true\n",

@@ -160,7 +160,8 @@ fn platform_arguments(dockerfile: &Dockerfile, options: &PlanOptions) -> Vec<(&'
     let target = options.target_platform();
     let short = Platform { os_version: None, os_features: Vec::new(), ..build.clone() };
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    let last = dockerfile.stages.last().and_then(|stage| stage.name.as_ref()).map(|name| name.value.clone());
+    let last = dockerfile.stages.last().and_then(|stage| stage.name.as_ref()).map(|name| name.value.to_lowercase());
+    // A stage's name counts in lower case (dockerfile.md §7.1), a target as it is given.
     let stage = options.target.clone().filter(|name| !name.is_empty()).or(last);
     vec![
         ("BUILDPLATFORM", short.to_string()),

@@ -40,11 +40,8 @@ fn check_stage(dockerfile: &Dockerfile, stage: &Stage, findings: &mut Findings<'
         if lower != name.value && is_stage_name(&name.value) {
             let message = format!("Stage name '{}' should be lowercase", name.value);
             let made = Diagnostic::lint(Rule::StageNameCasing, message, name.span);
-            let mut made = made.with_help(format!("write {lower}"));
-            // Uses are found in any letter case; only the value of this argument would change.
-            if !source.text().contains("TARGETSTAGE") {
-                made = made.with_fix(name.span, lower.as_str());
-            }
+            // Uses are found in any letter case.
+            let made = made.with_help(format!("write {lower}")).with_fix(name.span, lower.as_str());
             findings.add(overrides, made);
         }
         check_description("FROM", &[lower.as_str()], &stage.docs, overrides, findings);

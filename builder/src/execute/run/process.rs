@@ -285,7 +285,8 @@ fn cache_request(op: &RunOp, cache: &CacheMount, shown: Option<Shown>) -> CacheR
             strake_parser::Sharing::Private => strake_snapshotter::Sharing::Private,
             strake_parser::Sharing::Locked => strake_snapshotter::Sharing::Locked,
         },
-        mode: mode.unwrap_or(0o755),
+        // The reference's directories take permissions alone: neither set-id bits nor the sticky one.
+        mode: mode.unwrap_or(0o755) & 0o777,
         uid: uid.unwrap_or(0),
         gid: gid.unwrap_or(0),
         seed: shown.map(|shown| CacheSeed { identity: shown.identity.0, rootfs: shown.rootfs, source: shown.path }),

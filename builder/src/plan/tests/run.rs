@@ -62,6 +62,8 @@ fn platform_arguments_are_empty_or_right_once_declared() {
     insta::assert_snapshot!(env(runs(&stage)[0]).join(" "), @"TARGETPLATFORM=linux/arm/v7 TARGETOS=linux TARGETARCH=arm TARGETVARIANT=v7 BUILDPLATFORM=linux/amd64 TARGETSTAGE=default");
     let named = case().target("dev").stage("FROM busybox AS Dev\nARG TARGETSTAGE TARGETVARIANT\nRUN x\n");
     assert_eq!(env(runs(&named)[0]), ["TARGETSTAGE=dev", "TARGETVARIANT="]);
+    let last = case().stage("FROM busybox AS First\nFROM First AS Final\nARG TARGETSTAGE\nRUN x\n");
+    assert_eq!(env(runs(&last)[0]), ["TARGETSTAGE=final"]);
 }
 
 #[test]
