@@ -100,6 +100,8 @@ fn check_extras(dockerfile: &Dockerfile, is_reachable: &dyn Fn(usize) -> bool, f
     unused::check(dockerfile, &uses, findings);
     newer::check(dockerfile, findings);
     dockerfile.global_args.iter().for_each(|instruction| secrets::check(instruction, findings));
+    let mut inside = dockerfile.stages.iter().flat_map(|stage| &stage.instructions);
+    let has_users = inside.any(|instruction| matches!(instruction.kind, InstructionKind::User(_)));
     let reached = dockerfile.stages.iter().zip(uses.shipped()).filter(|(stage, _)| is_reachable(stage.index));
     for (stage, is_shipped) in reached {
         installs::check(stage, findings);
@@ -107,8 +109,10 @@ fn check_extras(dockerfile: &Dockerfile, is_reachable: &dyn Fn(usize) -> bool, f
             match &instruction.kind {
                 // The layers of a stage that is only copied from go nowhere.
                 InstructionKind::Run(run) if is_shipped => leftovers::check(dockerfile, instruction, run, findings),
-                InstructionKind::Copy(copy) => modes::check(&dockerfile.source, instruction, copy, findings),
-                InstructionKind::Add(add) => modes::check(&dockerfile.source, instruction, &add.copy, findings),
+                InstructionKind::Copy(copy) => modes::check(&dockerfile.source, has_users, instruction, copy, findings),
+                InstructionKind::Add(add) => {
+                    modes::check(&dockerfile.source, has_users, instruction, &add.copy, findings);
+                }
                 InstructionKind::Arg(_) | InstructionKind::Env(_) => secrets::check(instruction, findings),
                 _ => {}
             }

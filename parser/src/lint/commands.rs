@@ -233,7 +233,7 @@ fn check_run(instruction: &Instruction, run: &Run, shell: &[Spanned<String>], fi
 }
 
 /// Says whether script or shell ask for an end at the first failure.
-fn stops_on_error(script: &str, shell: &[Spanned<String>]) -> bool {
+pub(super) fn stops_on_error(script: &str, shell: &[Spanned<String>]) -> bool {
     let is_option = |word: &str| word.starts_with('-') && !word.starts_with("--") && word.contains('e');
     let asks = |line: &str| {
         let mut words = line.split_whitespace();

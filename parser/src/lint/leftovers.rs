@@ -1,6 +1,7 @@
 //! Files of package managers that stay in a layer.
 
 use super::Findings;
+use super::commands::stops_on_error;
 use super::shell::{Command, Script};
 use crate::ast::{Dockerfile, Instruction, Run};
 use crate::diagnostic::{Diagnostic, Edit};
@@ -50,10 +51,14 @@ fn removal(dockerfile: &Dockerfile, instruction: &Instruction, run: &Run, script
     if is_open || text.contains('#') || text.contains("||") || text.contains("exec ") || text.contains("exit ") {
         return None;
     }
+    // Who needs sudo for apt may not remove its lists without.
+    if text.contains("sudo") {
+        return None;
+    }
     if script.is_heredoc {
-        let has_line_end = script.text.ends_with('\n');
-        return has_line_end
-            .then(|| Edit { span: Span::at(script.span.end), replacement: format!("{REMOVE_LISTS}\n") });
+        // Else the removal, which never fails, would decide about the script.
+        let is_safe = script.text.ends_with('\n') && stops_on_error(text, &[]);
+        return is_safe.then(|| Edit { span: Span::at(script.span.end), replacement: format!("{REMOVE_LISTS}\n") });
     }
     if !run.heredocs.is_empty() {
         return None;

@@ -11,7 +11,14 @@ use crate::source::SourceText;
 const OTHERS_WRITE: u32 = 0o002;
 const STICKY: u32 = 0o1000;
 
-pub(super) fn check(source: &SourceText, instruction: &Instruction, copy: &Copy, findings: &mut Findings<'_>) {
+/// `has_users` says that the file runs as others than who owns the files, who may have been given the right on purpose.
+pub(super) fn check(
+    source: &SourceText,
+    has_users: bool,
+    instruction: &Instruction,
+    copy: &Copy,
+    findings: &mut Findings<'_>,
+) {
     let Some(word) = copy.chmod.as_ref().filter(|word| !word.raw.contains('$')) else { return };
     let Ok(mode) = ModeChange::parse(&word.raw) else { return };
     let bits = mode.apply(0, false);
@@ -22,7 +29,9 @@ pub(super) fn check(source: &SourceText, instruction: &Instruction, copy: &Copy,
     let mut made = Diagnostic::lint(Rule::WorldWritableCopy, message, word.span);
     if mode.octal().is_some() && source.slice(word.span) == word.raw {
         let less = format!("{:0width$o}", bits & !OTHERS_WRITE, width = word.raw.len());
-        made = made.with_fix(word.span, less.clone());
+        if !has_users {
+            made = made.with_fix(word.span, less.clone());
+        }
         made = made.with_help(format!("write --chmod={less}, and give the files to who writes them by --chown"));
     } else {
         made = made.with_help("leave the write bit of others out, and give the files to who writes them by --chown");
