@@ -11,8 +11,9 @@ use crate::Result;
 /// The kind under which the store keeps step results.
 const KIND: &str = "step";
 
-/// The version of [`Record`]; records of other versions are passed over.
-const VERSION: u32 = 1;
+/// The version of [`Record`] and of the layers that steps make; records of other versions are passed over. In the first
+/// one copied directories could hide what the target had.
+const VERSION: u32 = 2;
 
 /// How many earlier records a miss is compared with.
 const COMPARED: usize = 8;

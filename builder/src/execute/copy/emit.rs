@@ -63,14 +63,10 @@ pub(super) fn layer(
         let below = base.get(&entry.path);
         // What a directory hid in the layer it comes from says nothing of what is below it here.
         if entry.is_directory() {
-            entry.kind = EntryKind::Directory { opaque: false, implicit: false };
+            let opaque = below.is_some_and(Entry::is_directory) && cut.contains(&entry.path);
+            entry.kind = EntryKind::Directory { opaque, implicit: false };
         }
         if !cut.is_empty() && is_cut(&entry.path) {
-            if let (true, EntryKind::Directory { opaque, .. }) =
-                (below.is_some_and(Entry::is_directory), &mut entry.kind)
-            {
-                *opaque = cut.contains(&entry.path);
-            }
             changed.push(true);
             continue;
         }
