@@ -14,7 +14,7 @@ use serde::Deserialize;
 use crate::credentials::Keyring;
 use crate::error::Error;
 use crate::options::{ClientOptions, Credential};
-use crate::reply::Reply;
+use crate::reply::{Reply, joined};
 use crate::retry::{Attempts, Failure};
 use crate::target::{Registry, authority_of, is_same_origin, shown};
 use crate::transport::{Payload, Redirects, Request, Transport};
@@ -123,8 +123,7 @@ impl Auth {
         // Else nobody knows whether there were any.
         Err(match reply.into_failure(&self.options, attempts).await {
             Failure::Status { status, detail, retry_after } => {
-                let separator = if detail.is_empty() { "" } else { ": " };
-                let detail = format!("it refused the stored credentials{separator}{detail}");
+                let detail = joined("it refused the stored credentials".to_owned(), &detail);
                 Failure::Status { status, detail, retry_after }
             }
             other => other,

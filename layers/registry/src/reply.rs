@@ -132,8 +132,7 @@ impl Reply {
         if self.trusted {
             return Failure::Status { status, detail, retry_after };
         }
-        let separator = if detail.is_empty() { "" } else { ": " };
-        let detail = format!("said by {}, to which it redirects{separator}{detail}", authority_of(&self.url));
+        let detail = joined(format!("said by {}, to which it redirects", authority_of(&self.url)), &detail);
         Failure::Status { status, detail, retry_after }
     }
 }
@@ -180,6 +179,11 @@ fn plain_text(body: &[u8], media_type: Option<&str>) -> String {
 fn shorten(text: &str) -> String {
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect();
     line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Puts what is known here before what a server said, if it said anything.
+pub(crate) fn joined(known: String, detail: &str) -> String {
+    if detail.is_empty() { known } else { format!("{known}: {detail}") }
 }
 
 #[cfg(test)]

@@ -329,6 +329,11 @@ fn one_edit_of_the_syntax_line_serves_all_features() {
     };
     assert_eq!(fixed("docker/dockerfile:1.3"), ["# syntax=docker/dockerfile:1.20"]);
     assert_eq!(fixed("docker/dockerfile:1.3-labs with text"), ["# syntax=docker/dockerfile:1.7-labs with text"]);
+    // What is left out takes the edit of the others along with it no more than their findings.
+    assert_eq!(
+        fixed("docker/dockerfile:1.3\nFROM b:1\n# check=skip=FeatureNewerThanSyntax\nCOPY --parents a /"),
+        ["# syntax=docker/dockerfile:1.20"]
+    );
     assert_eq!(fixed("docker.io/docker/dockerfile:1.3"), [""; 0]);
     assert_eq!(fixed("docker/dockerfile:1.3@sha256:0"), [""; 0]);
 }

@@ -3,6 +3,7 @@
 use super::Findings;
 use crate::ast::{Copy, CopySource, Dockerfile, Instruction, InstructionKind, Run};
 use crate::check::CheckSettings;
+use crate::chmod::ModeChange;
 use crate::diagnostic::Diagnostic;
 use crate::mount::Mount;
 use crate::rule::Rule;
@@ -74,7 +75,8 @@ pub(super) fn check(dockerfile: &Dockerfile, findings: &mut Findings<'_>) {
         uses.instruction(instruction, false);
     }
     let is_newer = |used: &Use<'_>| used.since.minor(is_labs).is_none_or(|minor| minor > given);
-    let newer: Vec<_> = uses.found.into_iter().filter(is_newer).collect();
+    let is_wanted = |used: &Use<'_>| findings.wants(used.overrides, Rule::FeatureNewerThanSyntax);
+    let newer: Vec<_> = uses.found.into_iter().filter(|used| is_newer(used) && is_wanted(used)).collect();
     let tag =
         |(minor, is_labs): (u32, bool)| format!("docker/dockerfile:1.{minor}{}", if is_labs { "-labs" } else { "" });
     let all = newer.iter().map(|used| used.since.wanted(is_labs));
@@ -177,9 +179,9 @@ impl<'a> Uses<'a> {
             self.flag("--from in a trigger", TRIGGER_FROM, instruction);
         }
         if let Some(mode) = &copy.chmod {
-            let is_octal = mode.raw.contains('$') || mode.raw.bytes().all(|byte| byte.is_ascii_digit());
+            let is_symbolic = ModeChange::parse(&mode.raw).is_ok_and(|mode| mode.octal().is_none());
             let (what, since) =
-                if is_octal { ("--chmod", CHMOD) } else { ("--chmod with a symbolic mode", SYMBOLIC_CHMOD) };
+                if is_symbolic { ("--chmod with a symbolic mode", SYMBOLIC_CHMOD) } else { ("--chmod", CHMOD) };
             self.flag(what, since, instruction);
         }
         if copy.link {

@@ -97,9 +97,7 @@ fn standard_input_that_cannot_be_used_says_why() {
         ("dockerfile format -", &large),
     ] {
         let build = host.strake(&line.split_whitespace().collect::<Vec<_>>()).stdin(input);
-        let outcome = build.run();
-        let said: Vec<_> = outcome.stderr.lines().filter(|line| !line.starts_with('#')).collect();
-        writeln!(shown, "=== {line}\nexit code: {:?}\n{}", outcome.code, said.join("\n").trim_end()).unwrap();
+        writeln!(shown, "=== {line}\n{}", said(&build.run())).unwrap();
     }
     assert_text("standard_input", &host, &shown);
 }
