@@ -18,7 +18,7 @@ use crate::finding::{Finding, FoundIn};
 use crate::plan::graph::BuildGraph;
 use crate::plan::{self, Epoch, KnownImages, Plan, PlanOptions, Planned};
 use crate::request::{BuildRequest, Output};
-use crate::resolve::Resolver;
+use crate::resolve::{Resolver, Unresolved};
 use crate::runner::{LinuxOptions, LinuxRunner, Runner};
 use crate::source::{IncludedFiles, Sources};
 use crate::{Error, Result, secrets};
@@ -318,7 +318,7 @@ impl Phases<'_> {
         Ok(planned)
     }
 
-    async fn plan_one(&self, text: &Composed, options: &mut PlanOptions, known: &mut KnownImages) -> Result<Planned> {
+    async fn plan_one(&self, text: &Composed, options: &PlanOptions, known: &mut KnownImages) -> Result<Planned> {
         loop {
             let problems = match plan::plan(&text.parsed, options, known) {
                 Ok(Plan::Ready(planned)) => return Ok(*planned),
@@ -330,10 +330,7 @@ impl Phases<'_> {
                             known.extend(found);
                             continue;
                         }
-                        Err(failed) => {
-                            self.warn_blindly(text, options, known);
-                            return Err(failed.locate(|diagnostic| text.found_in.finding(diagnostic)));
-                        }
+                        Err(failed) => return Err(self.unresolved(text, options, known, failed)),
                     }
                 }
                 Err(problems) => problems,
@@ -352,17 +349,23 @@ impl Phases<'_> {
         }
     }
 
-    /// Reports the warnings of a file whose base images cannot be had: those that do not hang on them.
-    fn warn_blindly(&self, text: &Composed, options: &mut PlanOptions, known: &KnownImages) {
-        options.without_images = true;
-        let found = match plan::plan(&text.parsed, options, known) {
-            Ok(Plan::Ready(planned)) => planned.warnings,
-            Ok(Plan::NeedImages(_)) => Vec::new(),
-            Err(found) => found,
-        };
-        for warning in found.into_iter().filter(|one| !one.is_error()) {
+    /// Makes the error of images that cannot be had. What else is wrong with the file is told with it: whoever can
+    /// reach the registry again would meet it next.
+    fn unresolved(&self, text: &Composed, options: &PlanOptions, known: &KnownImages, failed: Unresolved) -> Error {
+        let images = failed.diagnostics();
+        let error = failed.locate(|diagnostic| text.found_in.finding(diagnostic));
+        if error.is_cancelled() {
+            return error;
+        }
+        let found = plan::find_without_images(&text.parsed, options, known);
+        if found.iter().any(Diagnostic::is_error) {
+            let all = plan::in_file_order(found.into_iter().chain(images).collect());
+            return Error::Dockerfile(all.into_iter().map(|one| text.found_in.finding(one)).collect());
+        }
+        for warning in found {
             self.report.send(Event::Diagnostic { finding: text.found_in.finding(warning) });
         }
+        error
     }
 
     fn blobs(&self, epoch: Option<Timestamp>) -> Arc<LayerBlobs> {

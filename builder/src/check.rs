@@ -125,22 +125,24 @@ impl Phases<'_> {
             match self.resolver.resolve_all(&wanted, self.request.pull, &self.report).await {
                 Ok(found) => known.extend(found),
                 Err(failed) => {
+                    let images = failed.diagnostics();
                     let error = failed.locate(|diagnostic| text.found_in.finding(diagnostic));
                     options.without_images = true;
-                    match error {
-                        error if error.is_cancelled() => return Err(error),
-                        // An image that does not exist is a mistake in the file like any other.
-                        Error::Dockerfile(findings) => missing.extend(findings.into_iter().map(|one| one.diagnostic)),
-                        Error::Step { finding, source, .. }
-                            if source.as_ref().is_none_or(|source| source.kind() == ErrorKind::User) =>
-                        {
-                            missing.push(finding.diagnostic);
+                    if error.is_cancelled() {
+                        return Err(error);
+                    }
+                    // An image that does not exist is a mistake in the file like any other.
+                    if error.kind() == ErrorKind::User {
+                        missing.extend(images);
+                    } else if self.request.checks.extras && is_only_unreachable(&error) {
+                        let message = format!("checks that need the base images are left out: {error}");
+                        self.report.send(Event::Warning { id: None, message });
+                    } else {
+                        let found = plan::find_without_images(&text.parsed, options, known);
+                        if !found.iter().any(Diagnostic::is_error) {
+                            return Err(error);
                         }
-                        error if self.request.checks.extras && is_only_unreachable(&error) => {
-                            let message = format!("checks that need the base images are left out: {error}");
-                            self.report.send(Event::Warning { id: None, message });
-                        }
-                        error => return Err(error),
+                        missing.extend(images);
                     }
                 }
             }

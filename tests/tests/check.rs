@@ -260,6 +260,22 @@ fn warnings_are_shown_where_a_base_image_cannot_be_had() {
 }
 
 #[test]
+fn errors_are_told_where_a_base_image_cannot_be_had() {
+    let host = host("FROM 127.0.0.1:9/none\nEXPOSE 80/tpc\nSTOPSIGNAL SIGTRM\nEXPOSE $PORT\nUSER $NOBODY\n");
+    for words in [&["build", "ctx", "--progress", "plain"][..], &["build", "ctx", "--progress", "plain", "--check"]] {
+        let outcome = host.strake(words).run().expect(1);
+        let error = outcome.error();
+        let places: Vec<Option<usize>> = ["E1023", "E1010", "E1011"].iter().map(|code| error.find(code)).collect();
+        assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{words:?}: {error}");
+        assert_eq!(error.matches("error[").count(), 3, "{words:?}: {error}");
+    }
+    let report = json(&check(&host, "--format json").expect(1));
+    let codes: Vec<_> = report["errors"].as_array().unwrap().iter().map(|one| one["code"].as_str().unwrap()).collect();
+    assert_eq!(codes, ["E1010", "E1011"], "{report}");
+    assert_eq!(rules(&report), ["LatestTag"]);
+}
+
+#[test]
 fn secrets_in_the_file_are_not_shown() {
     let token = "ghp_Q8sT2vWx4yZa6bCd8eFg0hIj2kLm4nOp6q";
     let file = format!(

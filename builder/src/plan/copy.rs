@@ -25,8 +25,8 @@ impl Evaluator<'_, '_> {
         add: Option<&Add>,
     ) -> Option<()> {
         let from = match &copy.from {
-            Some(word) => self.bind(word)?,
-            None => CopyFrom::Context,
+            Some(word) => self.bind(word),
+            None => Some(CopyFrom::Context),
         };
         let from_context = copy.from.is_none();
         let (op, texts) = self.expanding(|this, expander| {
@@ -62,6 +62,8 @@ impl Evaluator<'_, '_> {
                 return None;
             };
             let mode = this.mode(chmod.as_deref(), copy.chmod.as_ref())?;
+            // Why a source cannot be bound has been told.
+            let from = from?;
             let text = history_text(keyword, copy, chown.as_deref(), chmod.as_deref(), &texts);
             // With a mode the reference does not link: the layer would give that mode to directories that are there.
             let link = copy.link && mode.is_none();

@@ -1,5 +1,7 @@
 //! Variables in order of appearance, with the letter-case rule of the target.
 
+use std::collections::BTreeSet;
+
 use strake_parser::Span;
 
 use super::graph::OutputId;
@@ -22,12 +24,38 @@ pub(super) struct Environment {
     /// Those of `pairs` whose values steps write, and where that is asked for; their texts are empty.
     outputs: Vec<Output>,
     folds_case: bool,
+    /// Where the base image is not known: the variables that have their values from the file alone.
+    sure: Option<BTreeSet<String>>,
 }
 
 impl Environment {
     /// Makes an empty one; names on Windows targets compare in any letter case (windows.md §4.3).
     pub(super) fn new(folds_case: bool) -> Self {
-        Self { pairs: Vec::new(), outputs: Vec::new(), folds_case }
+        Self { folds_case, ..Self::default() }
+    }
+
+    /// Makes it one of a base image that is not known: any variable may have any value until the file sets it.
+    pub(super) fn make_partial(&mut self) {
+        self.sure = Some(BTreeSet::new());
+    }
+
+    /// Tells whether the base image is not known.
+    pub(super) fn is_partial(&self) -> bool {
+        self.sure.is_some()
+    }
+
+    /// Tells whether a value has nothing of a base image that is not known.
+    pub(super) fn is_sure(&self, name: &str) -> bool {
+        self.sure.as_ref().is_none_or(|sure| sure.contains(name))
+    }
+
+    /// Notes whether the value that the file has given to a variable is sure.
+    pub(super) fn note_sure(&mut self, name: &str, is_sure: bool) {
+        let Some(sure) = &mut self.sure else { return };
+        match is_sure {
+            true => sure.insert(name.to_owned()),
+            false => sure.remove(name),
+        };
     }
 
     /// Gives a value, where it is set and known before the build.

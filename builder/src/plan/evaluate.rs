@@ -47,10 +47,7 @@ pub(super) fn plan(parsed: &Parsed, options: &PlanOptions, images: &KnownImages)
     if !found.missing.is_empty() && !is_hopeless && !is_blind {
         return Ok(Plan::NeedImages(std::mem::take(&mut found.missing)));
     }
-    lints.errors_only(is_hopeless && !found.missing.is_empty());
-    lints.silence(is_blind && !is_hopeless);
     let graph = Builder::new(&table, &found, images).build(target, &mut lints);
-    lints.silence(false);
     arguments::warn_unused(dockerfile, options, &table.globals, &found.triggered_arguments, &mut lints);
     lints.judge();
     match graph {
@@ -92,6 +89,13 @@ impl StageState {
             env.set(name, value);
         }
         Self { config, env: Arc::new(env), arguments: Vec::new(), platform, has_workdir: false, has_lost_names: false }
+    }
+
+    /// Makes the state that a stage starts with whose base image is not known.
+    fn on_unknown(platform: Platform) -> Self {
+        let mut made = Self::new(ImageConfig::scratch(&platform), platform);
+        Arc::make_mut(&mut made.env).make_partial();
+        made
     }
 }
 
@@ -136,7 +140,9 @@ impl<'a> Builder<'a> {
             self.stage(index, lints);
         }
         let target = self.states[target].as_ref()?.0;
-        super::windows::warn(&self.stages, target, lints);
+        if self.reach.missing.is_empty() {
+            super::windows::warn(&self.stages, target, lints);
+        }
         let labels = &self.table.options.labels;
         if let Some(stage) = self.stages.get_mut(target.0) {
             stage.config.config.labels.extend(labels.iter().cloned());
@@ -169,6 +175,7 @@ impl<'a> Builder<'a> {
             taken: StageArguments::default(),
             has_cmd: false,
             place: Place { span: entry.stage.from_span, lines: entry.stage.lines, trigger: None },
+            assigned: Vec::new(),
             unknown: Vec::new(),
             escape: self.table.dockerfile.directives.escape(),
         };
@@ -225,8 +232,8 @@ impl<'a> Builder<'a> {
             Bound::Image(source) => {
                 let key = base_key(self.table, index, source);
                 let Some(image) = self.known.get(&key) else {
-                    // Only when the file has errors already: the rest of it is looked through all the same.
-                    return Some((Base::Scratch, StageState::new(ImageConfig::scratch(&platform), platform)));
+                    // The graph is good for nothing, and the rest of the file is looked through all the same.
+                    return Some((Base::Scratch, StageState::on_unknown(platform)));
                 };
                 let id = self.sources.image(&key)?;
                 (
@@ -324,7 +331,10 @@ pub(super) struct Evaluator<'e, 'a> {
     /// Whether this stage has seen a CMD.
     pub(super) has_cmd: bool,
     pub(super) place: Place,
-    /// The variables that the instruction's words ask for though only a step will write their values.
+    /// The variables that the instruction sets.
+    pub(super) assigned: Vec<String>,
+    /// The variables that the instruction's words ask for though their values are not known: a step will write them, or
+    /// the base image may set them.
     pub(super) unknown: Vec<String>,
     pub(super) escape: Escape,
 }
@@ -445,9 +455,10 @@ impl Evaluator<'_, '_> {
     /// Calls `use_it` with an expander over the environment as it is before the instruction.
     pub(super) fn expanding<T>(&mut self, use_it: impl FnOnce(&mut Self, &Expander<'_>) -> T) -> T {
         let env = Arc::clone(&self.state.env);
+        let has_lost_names = self.state.has_lost_names;
         let unknown = RefCell::new(Vec::new());
         let lookup = |name: &str| {
-            if env.output(name).is_some() {
+            if env.output(name).is_some() || env.is_partial() && (has_lost_names || !env.is_sure(name)) {
                 unknown.borrow_mut().push(name.to_owned());
                 return Some(String::new());
             }
@@ -519,6 +530,7 @@ impl Evaluator<'_, '_> {
     /// Changes the environment.
     pub(super) fn set_variable(&mut self, name: &str, value: &str) {
         Arc::make_mut(&mut self.state.env).set(name, value);
+        self.assigned.push(name.to_owned());
     }
 
     /// Adds a history entry and gives its index (dockerfile.md §15.3).

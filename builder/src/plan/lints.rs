@@ -11,10 +11,6 @@ pub(super) struct Lints {
     found: Vec<Diagnostic>,
     settings: CheckSettings,
     current: Option<CheckSettings>,
-    /// Only errors count: the environment is not the real one.
-    is_quiet: bool,
-    /// Nothing counts.
-    is_silent: bool,
     errors: usize,
     warnings: usize,
 }
@@ -42,6 +38,14 @@ pub(super) fn settings(dockerfile: &Dockerfile, options: &PlanOptions) -> (Check
 
 /// So many errors and so many warnings are kept; nobody reads more.
 const LIMIT: usize = 1_000;
+
+/// Puts problems into file order, each once; the verdict comes after what it is passed on.
+pub(crate) fn in_file_order(mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let is_verdict = |found: &Diagnostic| found.code == codes::LINT;
+    found.sort_by(|a, b| (is_verdict(a), a.span, &a.message).cmp(&(is_verdict(b), b.span, &b.message)));
+    found.dedup();
+    found
+}
 
 impl Lints {
     /// Starts with the parser's findings.
@@ -89,16 +93,6 @@ impl Lints {
         self.current = overrides.map(|overrides| self.settings.merged(overrides));
     }
 
-    /// From here on only errors count that do not hang on values of variables, since a base image is not known.
-    pub(super) fn errors_only(&mut self, is_quiet: bool) {
-        self.is_quiet = is_quiet;
-    }
-
-    /// From here on nothing counts.
-    pub(super) fn silence(&mut self, is_silent: bool) {
-        self.is_silent = is_silent;
-    }
-
     /// Reports that there is no stage, unless the parser did.
     pub(super) fn no_stages(&mut self) {
         if !self.has_errors() {
@@ -108,10 +102,6 @@ impl Lints {
 
     /// Adds a problem.
     pub(super) fn push(&mut self, diagnostic: Diagnostic) {
-        let hangs_on_values = diagnostic.code == strake_parser::codes::EXPANSION_REQUIRED;
-        if self.is_silent || self.is_quiet && (!diagnostic.is_error() || hangs_on_values) {
-            return;
-        }
         let count = if diagnostic.is_error() { &mut self.errors } else { &mut self.warnings };
         *count += 1;
         if *count <= LIMIT {
@@ -161,12 +151,8 @@ impl Lints {
     }
 
     /// Gives all problems in file order.
-    pub(super) fn into_found(mut self) -> Vec<Diagnostic> {
-        // The verdict comes after what it is passed on.
-        let is_verdict = |found: &Diagnostic| found.code == codes::LINT;
-        self.found.sort_by(|a, b| (is_verdict(a), a.span, &a.message).cmp(&(is_verdict(b), b.span, &b.message)));
-        self.found.dedup();
-        self.found
+    pub(super) fn into_found(self) -> Vec<Diagnostic> {
+        in_file_order(self.found)
     }
 
     /// Passes the verdict: with `error=true` a warning of a build check is an error (dockerfile.md §18).

@@ -35,6 +35,7 @@ pub(crate) use arguments::for_conditions;
 pub use codes::TABLE as CODES;
 pub(crate) use copy::GIT_ADDRESS;
 pub use images::{ImageKey, ImageRequest, ImageSource, KnownImages};
+pub(crate) use lints::in_file_order;
 pub use options::{NamedContext, NamedContextKind, PlanOptions};
 pub(crate) use outline::{Argument, Mounted, Outlined, description};
 pub use stage_graph::{GraphStage, StageEdge, StageEdgeKind, StageGraph, StageInstruction, StageSource, stage_graph};
@@ -89,6 +90,15 @@ pub(crate) const VERDICT: &str = codes::LINT;
 /// An error holds every problem found, warnings included, in file order; at least one of them is an error.
 pub fn plan(parsed: &Parsed, options: &PlanOptions, images: &KnownImages) -> Result<Plan, Vec<Diagnostic>> {
     evaluate::plan(parsed, options, images)
+}
+
+/// Finds what is wrong with a file, errors and warnings, whatever the images are that are not known; in file order.
+pub(crate) fn find_without_images(parsed: &Parsed, options: &PlanOptions, images: &KnownImages) -> Vec<Diagnostic> {
+    match plan(parsed, &PlanOptions { without_images: true, ..options.clone() }, images) {
+        Ok(Plan::Ready(planned)) => planned.warnings,
+        Ok(Plan::NeedImages(_)) => Vec::new(),
+        Err(found) => found,
+    }
 }
 
 #[cfg(test)]

@@ -10,11 +10,15 @@ use super::graph::{OutputId, RunOutput};
 
 impl Evaluator<'_, '_> {
     /// Works out an instruction, of which no word may expand a variable that a step will write: the plan is made before.
+    /// Of one that expands what the base image may set, while that is not known, nothing is told.
     pub(super) fn carry_out(&mut self, instruction: &Instruction) {
         let before = self.lints.mark();
         let env = Arc::clone(&self.state.env);
         self.instruction(instruction);
         let mut names = std::mem::take(&mut self.unknown);
+        for name in std::mem::take(&mut self.assigned) {
+            Arc::make_mut(&mut self.state.env).note_sure(&name, names.is_empty());
+        }
         if names.is_empty() {
             return;
         }

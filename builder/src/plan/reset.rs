@@ -39,7 +39,7 @@ pub(super) fn apply(state: &mut StageState, items: &[Spanned<Reset>], lints: &mu
                 true
             }
         };
-        if let (false, Some(key)) = (is_there, key) {
+        if let (false, Some(key)) = (is_there || state.env.is_partial(), key) {
             let message = format!("--reset={}={key} takes back nothing: the base does not set it", part.name());
             let help = "look at the base image's config for what it sets, or remove the item";
             lints.push(Diagnostic::warning(codes::NOTHING_TO_RESET, message, item.span).with_help(help));

@@ -40,6 +40,12 @@ pub struct Resolver {
 pub struct Unresolved(pub(super) Vec<(ImageRequest, Error)>);
 
 impl Unresolved {
+    /// Gives each image's error on its own; none where the build was asked to stop.
+    pub fn diagnostics(&self) -> Vec<Diagnostic> {
+        let stopped = self.0.iter().any(|(_, error)| error.is_cancelled());
+        self.0.iter().filter(|_| !stopped).map(|(request, error)| request.failed(error)).collect()
+    }
+
     /// Makes the build's error of it; `finding` adds the file to a diagnostic.
     pub fn locate(self, finding: impl Fn(Diagnostic) -> Finding) -> Error {
         let mut failed = self.0;

@@ -1,4 +1,7 @@
-use super::case;
+use strake_parser::{ParseOptions, parse};
+
+use super::{KnownImages, case, located};
+use crate::plan::find_without_images;
 
 /// The errors of a Dockerfile, one a line.
 fn errors(text: &str) -> String {
@@ -89,4 +92,37 @@ fn a_required_variable_fails_with_its_text() {
 fn a_file_without_stages_has_nothing_to_build() {
     assert!(errors("ARG A=1\n").contains("stage"));
     assert!(!errors("").is_empty());
+}
+
+#[test]
+fn errors_that_hang_on_no_image_are_found_without_it() {
+    let told = |text: &str| {
+        let parsed = parse(text.as_bytes(), &ParseOptions::default());
+        let found = find_without_images(&parsed, &case().options, &KnownImages::new());
+        found.iter().map(|found| located(text, found)).collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(told("FROM busybox\nENV P=http\nENV Q=\"$HOME\"\nARG R=tpc S\nEXPOSE 80/tpc\nEXPOSE $P\nEXPOSE 80/$R\n\
+        ENV X=${P\nCOPY --from=alpine --chmod=999 a /b\nEXPOSE 80/TCP\nRUN --network=host x\nFROM scratch\nCOPY --from=0 a b\n"), @r#"
+    5: invalid port: "80/tpc": invalid proto: tpc
+    6: invalid port: "http": invalid containerPort: http
+    7: invalid port: "80/tpc": invalid proto: tpc
+    8: failed to process "${P": syntax error: missing '}'
+    9: invalid chmod parameter: '999'. it should be octal string and between 0 and 07777
+    10: Defined protocol '80/TCP' in EXPOSE instruction should be lowercase
+    11: network.host is not allowed
+    "#);
+    // What the base image may set may be good.
+    for text in [
+        "EXPOSE $PORT\n",
+        "STOPSIGNAL $SIGNAL\n",
+        "ENV PORT=x$PORT\nEXPOSE $PORT\n",
+        "ENV PORT=1\nENV PORT=$OTHER\nEXPOSE $PORT\n",
+        "ARG PORT\nEXPOSE ${PORT}\n",
+        "ARG PORT=$OTHER\nEXPOSE ${PORT}\n",
+        "ENV A=${A:?}\nVOLUME $B\nRUN echo $C\nLABEL d=$D\nCOPY $E /\n",
+        "COPY --chmod=$M a /\nADD --checksum=$S http://x/y /\nRUN --mount=type=$T true\n",
+    ] {
+        assert_eq!(told(&format!("FROM busybox AS base\nFROM base\n{text}")), "", "{text}");
+    }
+    assert_eq!(told("# strake: features=reset\nFROM --reset=env=A,label=b busybox\n"), "");
 }
