@@ -5,13 +5,12 @@ use std::ops::Range;
 use crate::ast::{Escape, Heredoc, Instruction, InstructionKind, Onbuild, Word};
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Severity, keep};
-use crate::features::{self, Feature, Language};
+use crate::features::{Feature, Language};
 use crate::flags::{FlagSpec, FlagWords, Flags};
 use crate::json::{self, JsonArray};
 use crate::keyword::Keyword;
 use crate::lines::LogicalLine;
 use crate::span::{Span, Spanned};
-use crate::suggest::suggest;
 use crate::words::{is_blank, split_once_blank};
 
 mod blocks;
@@ -19,8 +18,11 @@ mod commands;
 mod files;
 mod from;
 mod settings;
+mod unknown;
 
 pub(crate) use from::From;
+pub(crate) use unknown::block_word;
+use unknown::unknown_instruction;
 
 /// Keyword, flags and arguments of a line, not yet understood.
 #[derive(Debug)]
@@ -170,38 +172,6 @@ pub(crate) fn read_statement(
 
 fn unknown(line: &LogicalLine<'_>, Range { start, end }: Range<usize>) -> InstructionKind {
     InstructionKind::Unknown(Spanned::new(line.text[start..end].to_owned(), line.span(start, end)))
-}
-
-/// What other languages call the lines of a block.
-const BLOCK_WORDS: &[(&str, &str)] = &[("END", "ENDIF"), ("FI", "ENDIF"), ("ELIF", "ELSE IF"), ("ELSEIF", "ELSE IF")];
-
-/// Gives the line of a block that other languages write as `word`.
-pub(crate) fn block_word(word: &str) -> Option<&'static str> {
-    BLOCK_WORDS.iter().find(|(other, _)| other.eq_ignore_ascii_case(word)).map(|(_, name)| *name)
-}
-
-fn unknown_instruction(word: &str, language: Language, span: Span) -> Diagnostic {
-    let shown: String = word.chars().take(100).collect();
-    let made =
-        |hint: &str| Diagnostic::error(codes::UNKNOWN_INSTRUCTION, format!("unknown instruction: {shown}{hint}"), span);
-    if let Some(feature) = Keyword::find(word).and_then(features::of_keyword) {
-        return made("").with_help(feature.remedy());
-    }
-    let upper = word.to_uppercase();
-    let of_block = block_word(word).filter(|_| language.features.contains(Feature::If));
-    match of_block.or_else(|| suggest(&upper, Keyword::names(language.features))) {
-        Some(near) => {
-            let near = if word == word.to_lowercase() { near.to_lowercase() } else { near.to_owned() };
-            made(&format!(" (did you mean {near}?)")).with_fix(span, near)
-        }
-        None if ["<<<<<<<", "=======", ">>>>>>>"].contains(&word) => {
-            made("").with_help("git left this mark where it could not merge: keep one of the two versions")
-        }
-        None => made("").with_help(
-            "a line starts with a keyword; to continue the line before, end that with the escape character, or use a \
-             here-document",
-        ),
-    }
 }
 
 impl<'a> Scope<'a> {

@@ -13,7 +13,10 @@ pub use secrets::secret_values;
 use uses::Uses;
 
 mod commands;
+mod comments;
+mod errexit;
 mod installs;
+mod late;
 mod leftovers;
 mod modes;
 mod newer;
@@ -99,6 +102,7 @@ fn check_extras(dockerfile: &Dockerfile, is_reachable: &dyn Fn(usize) -> bool, f
     let uses = Uses::new(dockerfile);
     unused::check(dockerfile, &uses, findings);
     newer::check(dockerfile, findings);
+    late::check(dockerfile, findings);
     dockerfile.global_args.iter().for_each(|instruction| secrets::check(instruction, findings));
     let mut inside = dockerfile.stages.iter().flat_map(|stage| &stage.instructions);
     let has_users = inside.any(|instruction| matches!(instruction.kind, InstructionKind::User(_)));

@@ -88,6 +88,10 @@ pub enum Rule {
     IgnoreFileMatchesAll,
     /// A feature that came after the version of the language that the file asks for.
     FeatureNewerThanSyntax,
+    /// A directive that does not stand at the top.
+    LateDirective,
+    /// Text behind an instruction that was meant as a comment.
+    TrailingComment,
 }
 
 impl Rule {

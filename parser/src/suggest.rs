@@ -10,6 +10,14 @@ pub fn suggest<'a, S>(word: &str, candidates: impl IntoIterator<Item = &'a S>) -
 where
     S: AsRef<str> + ?Sized + 'a,
 {
+    nearest(word, candidates).map(|(candidate, _)| candidate)
+}
+
+/// As [`suggest`], with the number of edits; a swap of two neighbouring letters counts as one.
+pub(crate) fn nearest<'a, S>(word: &str, candidates: impl IntoIterator<Item = &'a S>) -> Option<(&'a str, usize)>
+where
+    S: AsRef<str> + ?Sized + 'a,
+{
     let letters: Vec<char> = word.chars().take(256).collect();
     let mut best: Option<(usize, usize, &str)> = None;
     for candidate in candidates {
@@ -29,7 +37,7 @@ where
             best = Some((plain, swapped, candidate));
         }
     }
-    best.map(|(_, _, candidate)| candidate)
+    best.map(|(_, swapped, candidate)| (candidate, swapped))
 }
 
 /// Gives the Levenshtein distance, and the one in which a swap of neighbours counts once.

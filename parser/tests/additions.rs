@@ -238,7 +238,8 @@ fn words_for_blocks_of_other_languages_are_known() {
     E0101 Dockerfile:7: unknown instruction: END (did you mean ENDIF?)
     ");
     insta::assert_snapshot!(problems(&parse(b"FROM a\nEND\n", &ParseOptions::default())), @r"
-    E0101 Dockerfile:2: unknown instruction: END (did you mean ENV?)
+    E0101 Dockerfile:2: unknown instruction: END
+      help: if it ends a here-document, the RUN or COPY above must begin one, with <<END
     ");
 }
 
@@ -298,8 +299,8 @@ fn names_without_a_static_value_are_refused() {
 
 #[test]
 fn errors_in_a_branch_that_is_not_taken_are_reported() {
-    let found = problems(&Case::default().compose("FROM a\nIF a == b\nCPY x y\nINCLUDE gone\nENDIF\n"));
-    assert_eq!(found, "E0101 Dockerfile:4: unknown instruction: CPY (did you mean COPY?)\n");
+    let found = problems(&Case::default().compose("FROM a\nIF a == b\nCOPPY x y\nINCLUDE gone\nENDIF\n"));
+    assert_eq!(found, "E0101 Dockerfile:4: unknown instruction: COPPY (did you mean COPY?)\n");
 }
 
 #[test]

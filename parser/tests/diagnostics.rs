@@ -46,9 +46,9 @@ fn expand(raw: &str) -> String {
 
 #[test]
 fn misspelt_keywords_have_a_fix() {
-    insta::assert_snapshot!(show("FROM scratch\nCPY a b\n"), @r###"
-    Error E0101 at 2:1 "CPY": unknown instruction: CPY (did you mean COPY?)
-      fix: "CPY" becomes "COPY"
+    insta::assert_snapshot!(show("FROM scratch\nCOPPY a b\n"), @r###"
+    Error E0101 at 2:1 "COPPY": unknown instruction: COPPY (did you mean COPY?)
+      fix: "COPPY" becomes "COPY"
     "###);
 }
 

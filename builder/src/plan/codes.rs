@@ -70,4 +70,7 @@ codes! {
         or its number, that must be complete before this one begins. It stands above.";
     NOTHING_TO_RESET "W1031" "reset of what is not there" "FROM --reset names a key that the base does not set, so that \
         it takes back nothing. It may be misspelt, or the base image has changed.";
+    UNKNOWN_PLATFORM "W1033" "platform that no image has" "A platform is the name of a system and that of a processor \
+        architecture, as in linux/arm64. This one is not among those that images are made for. The image would say that it \
+        is for it, and no machine would start it.";
 }

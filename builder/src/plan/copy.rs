@@ -163,7 +163,7 @@ impl Evaluator<'_, '_> {
             match expander.heredoc(&content, heredoc.span) {
                 Ok(bytes) => {
                     let unset = expander.names().unset.split_off(before);
-                    self.warn_unset(&unset, heredoc.span);
+                    self.warn_unset_in(&unset, heredoc);
                     bytes
                 }
                 Err(error) => {

@@ -496,15 +496,28 @@ impl Evaluator<'_, '_> {
     /// Warns of names that are not set and that no ARG of the stage declares (dockerfile.md §18, UndefinedVar).
     pub(super) fn warn_unset(&mut self, names: &[String], span: Span) {
         for name in names {
-            if self.state.has_lost_names || self.state.arguments.iter().any(|(declared, _)| declared == name) {
-                continue;
-            }
-            let known = self.state.env.names().chain(self.state.arguments.iter().map(|(name, _)| name.as_str()));
-            let near = suggest(name, known).map(|near| format!(" (did you mean ${near}?)"));
-            let message = format!("Usage of undefined variable '${name}'{}", near.unwrap_or_default());
-            let help = self.unset_help(name, span);
-            self.lint(Rule::UndefinedVar, message, span, &help);
+            self.warn_unset_name(name, span, "");
         }
+    }
+
+    /// As [`Self::warn_unset`], of names in the text of a here-document.
+    pub(super) fn warn_unset_in(&mut self, names: &[String], heredoc: &strake_parser::Heredoc) {
+        let keep = format!("; to keep the text as it is, write <<\"{}\"", heredoc.name);
+        for name in names {
+            let span = self.use_of(name, heredoc.span);
+            self.warn_unset_name(name, span, &keep);
+        }
+    }
+
+    fn warn_unset_name(&mut self, name: &str, span: Span, more_help: &str) {
+        if self.state.has_lost_names || self.state.arguments.iter().any(|(declared, _)| declared == name) {
+            return;
+        }
+        let known = self.state.env.names().chain(self.state.arguments.iter().map(|(name, _)| name.as_str()));
+        let near = suggest(name, known).map(|near| format!(" (did you mean ${near}?)"));
+        let message = format!("Usage of undefined variable '${name}'{}", near.unwrap_or_default());
+        let help = self.unset_help(name, span) + more_help;
+        self.lint(Rule::UndefinedVar, message, span, &help);
     }
 
     /// Says why a name has no value here.

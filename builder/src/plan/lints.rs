@@ -71,10 +71,7 @@ impl Lints {
         // What a named context stands for is no image of that name.
         let is_named = |found: &Diagnostic| {
             matches!(found.rule, Some(Rule::LatestTag | Rule::UnpinnedBaseImage))
-                && dockerfile
-                    .stages
-                    .iter()
-                    .any(|stage| stage.base.span == found.span && options.context(&stage.base.raw).is_some())
+                && options.context(dockerfile.source.slice(found.span)).is_some()
         };
         for found in strake_parser::lint::check(dockerfile, &self.settings, &is_needed) {
             if !is_named(&found) {

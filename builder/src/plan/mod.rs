@@ -18,6 +18,7 @@ mod options;
 mod outline;
 mod outputs;
 mod paths;
+mod platforms;
 mod ports;
 mod reach;
 mod reset;

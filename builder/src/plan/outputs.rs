@@ -43,23 +43,24 @@ impl Evaluator<'_, '_> {
     }
 
     /// Gives where a variable is used in an instruction; the whole of it where that is not told from its text.
-    fn use_of(&self, name: &str, within: Span) -> Span {
+    pub(super) fn use_of(&self, name: &str, within: Span) -> Span {
         if self.place.trigger.is_some() {
             return within;
         }
         let text = self.table.dockerfile.source.slice(within);
-        let found = ["${", "$"].iter().find_map(|sign| {
+        let found = ["${", "$"].iter().filter_map(|sign| {
             let pattern = format!("{sign}{name}");
             let ends = |at: &usize| {
                 let next = text[at + pattern.len()..].chars().next();
-                next.is_none_or(|next| !next.is_ascii_alphanumeric() && next != '_')
+                !text[..*at].ends_with(self.escape.char())
+                    && next.is_none_or(|next| !next.is_ascii_alphanumeric() && next != '_')
             };
             let at = text.match_indices(&pattern).map(|(at, _)| at).find(ends)?;
             let end = at + pattern.len();
             let closes = sign.len() > 1 && text[end..].starts_with('}');
             Some(Span::new(within.start + at, within.start + end + usize::from(closes)))
         });
-        found.unwrap_or(within)
+        found.min().unwrap_or(within)
     }
 
     /// Refuses `--env` of a name that ARG declares: in steps the argument would count, in the image the output.

@@ -10,6 +10,7 @@ use super::codes;
 use super::images::ImageSource;
 use super::lints::Lints;
 use super::options::{NamedContext, NamedContextKind, PlanOptions};
+use super::platforms;
 
 /// Base images that a misspelt name may mean (dockerfile.md §13.1).
 const COMMON_IMAGES: &[&str] = &[
@@ -108,6 +109,9 @@ impl<'a> Table<'a> {
     /// Expands and binds every FROM.
     pub(super) fn new(dockerfile: &'a Dockerfile, options: &'a PlanOptions, lints: &mut Lints) -> Self {
         let globals = Globals::new(dockerfile, options, lints);
+        if let Some(platform) = &options.platform {
+            platforms::warn_unknown(platform, Span::default(), lints);
+        }
         let entries = Vec::with_capacity(dockerfile.stages.len());
         let mut table = Self { dockerfile, options, globals, entries, named: HashMap::new() };
         for stage in &dockerfile.stages {
@@ -271,7 +275,12 @@ impl<'a> Table<'a> {
             return None;
         }
         match Platform::parse(&expanded.text) {
-            Ok(platform) => Some(platform),
+            Ok(platform) => {
+                if self.options.platform.as_ref() != Some(&platform) {
+                    platforms::warn_unknown(&platform, word.span, lints);
+                }
+                Some(platform)
+            }
             Err(error) => {
                 let message = format!("failed to parse platform: {error}");
                 let help = "write OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, as in linux/arm64 or linux/arm/v7";

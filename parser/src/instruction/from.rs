@@ -50,9 +50,11 @@ impl Scope<'_> {
                     let text = &self.text()[word.clone()];
                     text.contains("${") && !text.contains('}')
                 });
-                let help = match opens {
-                    true => "braces do not keep blanks together: put the image in double quotes",
-                    false => "write FROM IMAGE or FROM IMAGE AS NAME",
+                let has_comment = words.iter().skip(1).any(|word| self.text()[word.clone()].starts_with('#'));
+                let help = match (opens, has_comment) {
+                    (true, _) => "braces do not keep blanks together: put the image in double quotes",
+                    (_, true) => "a comment needs a line of its own",
+                    _ => "write FROM IMAGE or FROM IMAGE AS NAME",
                 };
                 self.report(Diagnostic::error(codes::FROM_ARGUMENTS, message, self.statement).with_help(help));
             }

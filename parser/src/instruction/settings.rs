@@ -79,7 +79,7 @@ impl Scope<'_> {
         let closed = opened.and_then(|_| self.text()[before.end..self.arguments.end].find('}'));
         let joined = closed.map(|at| &self.text()[before.start..before.end + at + 1]);
         let message = format!("Syntax error - can't find = in {text:?}. Must be of the form: name=value");
-        let help = if text == "#" {
+        let help = if text.starts_with('#') {
             "a comment needs a line of its own".to_owned()
         } else if let Some(joined) = joined {
             format!("braces do not keep blanks together: put the value of {joined} in double quotes")

@@ -1,9 +1,7 @@
 //! Checks of the instructions of a stage.
 
-use super::{Findings, pipes, sounds_secret};
-use crate::ast::{
-    Copy, CopySource, Form, Healthcheck, Instruction, InstructionKind, KeyValues, Run, RunHeredocs, Stage, Word,
-};
+use super::{Findings, comments, errexit, pipes, sounds_secret};
+use crate::ast::{Copy, CopySource, Form, Healthcheck, Instruction, InstructionKind, KeyValues, Stage, Word};
 use crate::check::CheckSettings;
 use crate::diagnostic::Diagnostic;
 use crate::rule::Rule;
@@ -23,6 +21,7 @@ pub(super) fn check<'a>(
         let overrides = instruction.check_overrides.as_deref();
         check_paths(source, &instruction.kind, overrides, findings);
         check_alone(source, instruction, shell.is_some(), findings);
+        comments::check(source, instruction, findings);
         match &instruction.kind {
             InstructionKind::Healthcheck(Healthcheck::Command(command)) => {
                 check_json(&command.command, overrides, findings);
@@ -32,7 +31,7 @@ pub(super) fn check<'a>(
             InstructionKind::Add(add) => check_json_words(first_source(&add.copy), overrides, findings),
             InstructionKind::Run(run) => {
                 check_json(&run.command, overrides, findings);
-                check_run(instruction, run, shell.unwrap_or_default(), findings);
+                errexit::check(instruction, run, shell.unwrap_or_default(), findings);
                 pipes::check(instruction, run, shell.unwrap_or_default(), findings);
             }
             InstructionKind::Shell(own) => shell = Some(own),
@@ -98,6 +97,15 @@ fn check_legacy(source: &SourceText, instruction: &Instruction, pairs: &KeyValue
     let made = Diagnostic::lint(Rule::LegacyKeyValueFormat, message, name.span.join(value.span));
     // Quotes and escapes mean the same in both forms, but only one that has none can be put into quotes untouched.
     let is_plain = !value.raw.contains(['"', '\'', '\\', '`']) && source.slice(value.span) == value.raw;
+    if let Some(meant) = value.raw.strip_prefix("= ").filter(|meant| !meant.trim().is_empty()) {
+        // What is meant is another value, so that nothing is mended.
+        let help = format!(
+            "blanks around the = belong to the value, which is {:?}; write {keyword} {}={meant}",
+            value.raw, name.raw
+        );
+        findings.add(instruction.check_overrides.as_deref(), made.with_help(help));
+        return;
+    }
     let made = made.with_help(format!("write {keyword} {}=\"…\"", name.raw));
     let whole = name.span.join(value.span);
     let quote = if value.raw.contains(char::is_whitespace) { "\"" } else { "" };
@@ -215,35 +223,4 @@ fn looks_like_json(text: &str) -> bool {
     let after = inner.get(1..).and_then(|rest| rest.split_once(quote)).map(|(_, after)| after.trim_start());
     let is_whole = text.ends_with(']') && inner.matches(quote).count() == 2 && after == Some("]");
     is_whole || after.is_some_and(|after| after.starts_with(','))
-}
-
-fn check_run(instruction: &Instruction, run: &Run, shell: &[Spanned<String>], findings: &mut Findings<'_>) {
-    let overrides = instruction.check_overrides.as_deref();
-    let Form::Shell(text) = &run.command else { return };
-    let is_script = run.heredoc_shape() == RunHeredocs::Script;
-    let script = match run.heredocs.first() {
-        Some(heredoc) if is_script => String::from_utf8_lossy(&heredoc.content()).into_owned(),
-        _ => text.value.clone(),
-    };
-    if is_script && !script.starts_with("#!") && !stops_on_error(&script, shell) && count_commands(&script) > 1 {
-        let message = "the script goes on after a command that fails: only the last one's exit status counts";
-        let made = Diagnostic::lint(Rule::HeredocNoErrexit, message, text.span);
-        findings.add(overrides, made.with_help("begin the script with set -e"));
-    }
-}
-
-/// Says whether script or shell ask for an end at the first failure.
-pub(super) fn stops_on_error(script: &str, shell: &[Spanned<String>]) -> bool {
-    let is_option = |word: &str| word.starts_with('-') && !word.starts_with("--") && word.contains('e');
-    let asks = |line: &str| {
-        let mut words = line.split_whitespace();
-        words.next() == Some("set") && words.any(|word| is_option(word) || word == "errexit")
-    };
-    let in_shell = shell.iter().skip(1).any(|word| is_option(&word.value) || word.value == "errexit");
-    in_shell || script.lines().flat_map(|line| line.split([';', '&'])).any(asks)
-}
-
-fn count_commands(script: &str) -> usize {
-    let lines = script.lines().map(str::trim);
-    lines.filter(|line| !line.is_empty() && !line.starts_with('#')).count()
 }

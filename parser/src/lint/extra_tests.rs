@@ -130,6 +130,10 @@ fn copies_that_repeat_an_installation_are_told() {
         "mvn -B dependency:go-offline",
         "composer install",
         "dotnet restore app.csproj",
+        "python3 -m pip install -r requirements.txt",
+        "apt-get update && apt-get install -y curl git && rm -rf /var/lib/apt/lists/*",
+        "apk add --no-cache curl",
+        "pip install flask gunicorn",
     ] {
         assert_eq!(lines_of(Rule::CopyInvalidatesRun, &file(run)), [2], "{run}");
     }
@@ -141,6 +145,11 @@ fn copies_that_repeat_an_installation_are_told() {
         "pip install -e . -r x",
         "go build",
         "yarn build",
+        "apt-get install -y ./app.deb",
+        "cp app.list /etc/apt/sources.list.d && apt-get update && apt-get install -y app",
+        "apt-get install -y $(cat packages)",
+        "pip install -c constraints.txt flask",
+        "apk add",
         "--mount=type=cache,target=/root/.npm npm ci",
     ] {
         assert_eq!(lines_of(Rule::CopyInvalidatesRun, &file(run)), [0; 0], "{run}");
@@ -336,4 +345,39 @@ fn one_edit_of_the_syntax_line_serves_all_features() {
     );
     assert_eq!(fixed("docker.io/docker/dockerfile:1.3"), [""; 0]);
     assert_eq!(fixed("docker/dockerfile:1.3@sha256:0"), [""; 0]);
+}
+
+#[test]
+fn directives_that_stand_too_late_are_told() {
+    assert_eq!(lines_of(Rule::LateDirective, "# a licence\n# syntax=docker/dockerfile:1\nFROM a:1\n"), [2]);
+    assert_eq!(lines_of(Rule::LateDirective, "\n# escape=`\nFROM a:1\n# Escape = `\n"), [2, 4]);
+    assert_eq!(found("# x\n# syntax=y\nFROM a@b\n")[0].severity, Severity::Note);
+    is_silent(
+        Rule::LateDirective,
+        &[
+            "# syntax=docker/dockerfile:1\n# escape=`\nFROM a:1\n",
+            "#!/usr/bin/env x\n# syntax=docker/dockerfile:1\nFROM a:1\n",
+            "FROM a:1\n# escape=\\\n# escape=anything\n# the syntax=x\n# check=skip=all\nRUN x\n",
+            "FROM a:1\nRUN <<EOF\n# escape=`\nEOF\n",
+        ],
+    );
+}
+
+#[test]
+fn images_that_are_copied_from_have_tags_too() {
+    let tag = |text: &str| lines_of(Rule::LatestTag, text);
+    assert_eq!(tag("FROM a:1\nCOPY --from=nginx:latest /x /\nRUN --mount=from=r.example/y,target=/y z\n"), [2, 3]);
+    assert_eq!(tag("ARG R=r\nFROM ${R}/a:latest\n"), [2]);
+    is_silent(
+        Rule::LatestTag,
+        &[
+            "FROM a:1 AS x\nFROM b:1\nCOPY --from=x /a /\nCOPY --from=0 /a /\nCOPY --from=files /a /\nCOPY --from=c:1 /a /\n",
+            "ARG V=latest\nFROM a:$V\nCOPY --from=r.example/a:$V /x /\nCOPY --from=r.example/a@sha256:1 /x /\n",
+        ],
+    );
+}
+
+#[test]
+fn lists_are_removed_with_the_folder_above() {
+    is_silent(Rule::AptListsLeft, &["FROM a:1\nRUN apt-get update && rm -rf /var/lib/apt /tmp/*\n"]);
 }

@@ -28,6 +28,15 @@ const INSTALLS: &[Install] = &[
     Install { programs: &["mvn", "mvnw"], actions: &["dependency:go-offline", "dependency:resolve"], files: "pom.xml" },
 ];
 
+/// Package managers whose packages are named on the command line, and what installs them.
+const BY_NAME: &[(&[&str], &[&str])] = &[
+    (&["apt-get", "apt", "dnf", "microdnf", "yum", "zypper", "gem", "pip", "pip3"], &["install"]),
+    (&["apk"], &["add"]),
+];
+
+/// What stands beside such an installation and needs nothing of what was copied.
+const BESIDE: &[&str] = &["apt-get", "apt", "dnf", "microdnf", "yum", "zypper", "apk", "rm", "set", "true", "echo"];
+
 pub(super) fn check(stage: &Stage, findings: &mut Findings<'_>) {
     // Programs whose installation already stands above the copy.
     let mut done: Vec<&'static str> = Vec::new();
@@ -37,7 +46,15 @@ pub(super) fn check(stage: &Stage, findings: &mut Findings<'_>) {
             InstructionKind::Copy(given) if copy.is_none() && copies_all(given) => copy = Some(instruction),
             InstructionKind::Add(add) if copy.is_none() && copies_all(&add.copy) => copy = Some(instruction),
             InstructionKind::Run(run) => {
-                let Some((shown, files)) = installation(run) else { continue };
+                let Some((shown, files)) = installation(run) else {
+                    if let (Some(copy), Some(shown)) = (copy, installation_by_name(run))
+                        && !is_cached(run)
+                    {
+                        let help = format!("move the RUN above this line: {shown} needs nothing of what is copied");
+                        return tell(copy, instruction, &shown, help, findings);
+                    }
+                    continue;
+                };
                 let Some(copy) = copy else {
                     done.push(files);
                     continue;
@@ -45,16 +62,19 @@ pub(super) fn check(stage: &Stage, findings: &mut Findings<'_>) {
                 if done.contains(&files) || is_cached(run) {
                     continue;
                 }
-                let message = format!("each change of the build context runs {shown} again");
-                let made = Diagnostic::lint(Rule::CopyInvalidatesRun, message, copy.span);
-                let made = made.with_label(instruction.keyword.span, "what is copied above decides whether this runs");
                 let help = format!("copy {files} first, run {shown}, and copy the rest after that");
-                findings.add(copy.check_overrides.as_deref(), made.with_help(help));
-                return;
+                return tell(copy, instruction, &shown, help, findings);
             }
             _ => {}
         }
     }
+}
+
+fn tell(copy: &Instruction, run: &Instruction, shown: &str, help: String, findings: &mut Findings<'_>) {
+    let message = format!("each change of the build context runs {shown} again");
+    let made = Diagnostic::lint(Rule::CopyInvalidatesRun, message, copy.span);
+    let made = made.with_label(run.keyword.span, "what is copied above decides whether this runs");
+    findings.add(copy.check_overrides.as_deref(), made.with_help(help));
 }
 
 /// Says whether a copy takes all of the build context.
@@ -80,15 +100,50 @@ fn installation(run: &Run) -> Option<(String, &'static str)> {
     script.commands().iter().find_map(|command| Some((shown(command)?, needed(command)?)))
 }
 
+/// Gives the installation of packages by their names that a RUN makes, if it does nothing else.
+fn installation_by_name(run: &Run) -> Option<String> {
+    let script = Script::of(run)?;
+    let commands = script.commands();
+    let is_beside =
+        |command: &Command| command.program().is_none_or(|(name, _)| BESIDE.contains(&name)) || by_name(command);
+    // A file, a list of names, or a value may come from what was copied.
+    if !commands.iter().all(is_beside) || script.text.contains(['$', '`', '<']) {
+        return None;
+    }
+    commands.iter().find(|command| by_name(command)).and_then(shown)
+}
+
+fn by_name(command: &Command) -> bool {
+    let Some((program, rest)) = command.program() else { return false };
+    let mut plain = rest.iter().map(String::as_str).filter(|word| !word.starts_with('-'));
+    let action = plain.next().unwrap_or_default();
+    let installs = BY_NAME.iter().any(|(programs, actions)| programs.contains(&program) && actions.contains(&action));
+    let is_name = |word: &str| {
+        !word.starts_with('.')
+            && !word.contains('/')
+            && ![".deb", ".rpm", ".apk", ".gem", ".whl", ".txt"].iter().any(|end| word.ends_with(end))
+    };
+    let is_option_of_files =
+        |word: &str| ["-r", "--requirement", "-c", "--constraint", "-e", "--editable"].contains(&word);
+    let names: Vec<&str> = plain.collect();
+    installs && !names.is_empty() && names.into_iter().all(is_name) && !rest.iter().any(|word| is_option_of_files(word))
+}
+
+/// Gives the begin of a command, which tells it from others.
 fn shown(command: &Command) -> Option<String> {
     let (program, rest) = command.program()?;
-    let words = rest.iter().filter(|word| !word.starts_with('-')).take(2).map(String::as_str);
+    let words = rest.iter().take(4).map(String::as_str);
     let all: Vec<&str> = std::iter::once(program).chain(words).collect();
-    Some(all.join(" "))
+    Some(all.join(" ") + if rest.len() > 4 { " …" } else { "" })
 }
 
 fn needed(command: &Command) -> Option<&'static str> {
     let (program, rest) = command.program()?;
+    // `python -m pip …` is pip.
+    let (program, rest) = match rest {
+        [flag, module, rest @ ..] if program.starts_with("python") && flag == "-m" => (module.as_str(), rest),
+        rest => (program, rest),
+    };
     let plain: Vec<&str> = rest.iter().map(String::as_str).filter(|word| !word.starts_with('-')).collect();
     let has = |flags: &[&str]| rest.iter().any(|word| flags.contains(&word.as_str()));
     match program {

@@ -1,7 +1,7 @@
 //! Files of package managers that stay in a layer.
 
 use super::Findings;
-use super::commands::stops_on_error;
+use super::errexit::stops_on_error;
 use super::shell::{Command, Script};
 use crate::ast::{Dockerfile, Instruction, Run};
 use crate::diagnostic::{Diagnostic, Edit};
@@ -31,7 +31,12 @@ fn check_apt(
     findings: &mut Findings<'_>,
 ) {
     let updates = commands.iter().any(|command| runs(command, &["apt-get", "apt"], "update"));
-    if !updates || is_mounted(run, "/var/lib/apt") || script.text.contains("/var/lib/apt/lists") {
+    // Whatever names the folder of the lists, or removes one above it, sees to them.
+    let above = |word: &String| word.trim_end_matches(['/', '*']) == "/var/lib/apt";
+    let removes_above =
+        |command: &Command| command.program().is_some_and(|(name, rest)| name == "rm" && rest.iter().any(above));
+    let is_removed = script.text.contains("/var/lib/apt/lists") || commands.iter().any(removes_above);
+    if !updates || is_mounted(run, "/var/lib/apt") || is_removed {
         return;
     }
     let message = "the package lists that apt fetched stay in the layer";

@@ -31,7 +31,13 @@ pub(super) struct Command {
 pub(super) enum Joint {
     /// `|` or `|&`.
     Pipe,
-    /// `;`, a line end, `&&`, `||`, `&`, a parenthesis.
+    /// `&&`.
+    And,
+    /// `||`.
+    Or,
+    /// `;;`, which ends an arm of a `case`.
+    Arm,
+    /// `;`, a line end, `&`, a parenthesis.
     #[default]
     Other,
 }
@@ -135,7 +141,7 @@ fn commands(text: &str) -> Vec<Command> {
             }
             b';' if scanner.peek() == Some(b';') => {
                 scanner.at += 1;
-                scanner.end_command(Joint::Other);
+                scanner.end_command(Joint::Arm);
                 if let Some(last) = cases.last_mut() {
                     *last = true;
                 }
@@ -159,7 +165,11 @@ fn commands(text: &str) -> Vec<Command> {
             b'|' | b'&' if in_test => scanner.push(byte),
             b'|' if scanner.peek() == Some(b'|') => {
                 scanner.at += 1;
-                scanner.end_command(Joint::Other);
+                scanner.end_command(Joint::Or);
+            }
+            b'&' if scanner.peek() == Some(b'&') => {
+                scanner.at += 1;
+                scanner.end_command(Joint::And);
             }
             b'|' => {
                 if scanner.peek() == Some(b'&') {
@@ -218,7 +228,8 @@ impl Scanner<'_> {
         command.then = then;
         if !command.words.is_empty() {
             self.made.push(command);
-        } else if let Some(last) = self.made.last_mut().filter(|_| then == Joint::Pipe) {
+        } else if let Some(last) = self.made.last_mut().filter(|last| then != Joint::Other && last.then == Joint::Other)
+        {
             // What stands before is a group: `(a; b) | c`.
             last.then = then;
         }

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Findings;
-use crate::ast::{Dockerfile, Stage};
+use crate::ast::{Dockerfile, InstructionKind, Stage, Word};
+use crate::check::CheckSettings;
 use crate::diagnostic::Diagnostic;
 use crate::rule::Rule;
 use crate::span::Span;
@@ -34,6 +35,24 @@ pub(super) fn check(dockerfile: &Dockerfile, findings: &mut Findings<'_>) {
         if !is_stage(&seen, stage) && bases.insert(&stage.base.raw) {
             check_pinning(stage, findings);
         }
+        for instruction in &stage.instructions {
+            for word in sources(&instruction.kind) {
+                // A bare name may be that of a context which the build is given.
+                let is_image = word.raw.contains(['/', ':']);
+                if is_image && bases.insert(&word.raw) {
+                    check_latest("image", word, instruction.check_overrides.as_deref(), findings);
+                }
+            }
+        }
+    }
+}
+
+/// Gives what `--from` and mounts of an instruction name.
+fn sources(kind: &InstructionKind) -> Vec<&Word> {
+    match kind {
+        InstructionKind::Copy(copy) => copy.from.iter().collect(),
+        InstructionKind::Run(run) => run.mounts.iter().filter_map(|mount| mount.from()).collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -83,20 +102,34 @@ fn split_platform(text: &str) -> Option<(String, String)> {
 
 fn check_pinning(stage: &Stage, findings: &mut Findings<'_>) {
     let base = stage.base.raw.as_str();
-    if base.is_empty() || base == "scratch" || base.contains('$') || base.contains('@') {
-        return;
-    }
     let overrides = stage.check_overrides.as_deref();
-    let name = base.rsplit('/').next().unwrap_or_default();
-    let tag = name.split_once(':').map_or("latest", |(_, tag)| tag);
-    if tag == "latest" && findings.wants(overrides, Rule::LatestTag) {
-        let message = format!("base image {base} is what the tag latest means at the time");
-        let made = Diagnostic::lint(Rule::LatestTag, message, stage.base.span);
-        findings.add(overrides, made.with_help("name a version"));
+    if base.is_empty()
+        || base == "scratch"
+        || base.contains('@')
+        || check_latest("base image", &stage.base, overrides, findings)
+        || base.contains('$')
+    {
         return;
     }
     let message = format!("base image {base} has no digest");
     let made = Diagnostic::lint(Rule::UnpinnedBaseImage, message, stage.base.span).as_note();
     let help = format!("write {base}@sha256:… to build from the same image each time");
     findings.add(overrides, made.with_help(help));
+}
+
+/// Tells an image that is what the tag `latest` means; says whether it did.
+fn check_latest(what: &str, image: &Word, overrides: Option<&CheckSettings>, findings: &mut Findings<'_>) -> bool {
+    let text = image.raw.as_str();
+    // Of a name with variables only what is written out is known.
+    let name = text.rsplit('/').next().unwrap_or_default();
+    let is_latest = match name.rsplit_once(':') {
+        Some((name, tag)) => tag == "latest" && !name.contains("${"),
+        None => !text.contains('$') && !text.contains('@'),
+    };
+    if !is_latest || text.is_empty() || !findings.wants(overrides, Rule::LatestTag) {
+        return false;
+    }
+    let message = format!("{what} {text} is what the tag latest means at the time");
+    findings.add(overrides, Diagnostic::lint(Rule::LatestTag, message, image.span).with_help("name a version"));
+    true
 }

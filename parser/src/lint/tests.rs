@@ -152,3 +152,34 @@ fn ignored_sources_are_told() {
     assert!(is_ignored_source(&IgnoreRules::parse(b"**/*\n").unwrap(), "/"));
     assert!(!is_ignored_source(&IgnoreRules::parse(b"*\n!a\n").unwrap(), "b"));
 }
+
+#[test]
+fn comments_behind_instructions_are_told() {
+    let told = |text: &str| {
+        let rule = "TrailingComment: ";
+        let found: Vec<String> = lint(text).iter().filter_map(|one| Some(one.strip_prefix(rule)?.to_owned())).collect();
+        found.join("\n")
+    };
+    insta::assert_snapshot!(told(
+        "FROM scratch\nARG A=1 # c\nENV A=1 #x=y\nENV A b # c\nCOPY a /b # copy it\nCOPY a b #c\nEXPOSE 80 # http\n\
+         USER app # me\nWORKDIR /app #x\nVOLUME /a # data\nSTOPSIGNAL SIGTERM # ends\nADD a b # c\n"
+    ), @r##"
+    "# c" is no comment but part of the ARG (line 2)
+    "#x=y" is no comment but part of the ENV (line 3)
+    "# c" is no comment but part of the ENV (line 4)
+    "# copy it" is no comment but part of the COPY (line 5)
+    "#c" is no comment but part of the COPY (line 6)
+    "# http" is no comment but part of the EXPOSE (line 7)
+    "# me" is no comment but part of the USER (line 8)
+    "#x" is no comment but part of the WORKDIR (line 9)
+    "# data" is no comment but part of the VOLUME (line 10)
+    "# ends" is no comment but part of the STOPSIGNAL (line 11)
+    "# c" is no comment but part of the ADD (line 12)
+    "##);
+    for text in [
+        "FROM scratch\nARG A=#1\nENV A=1 B=#2\nENV COLOR #fff\nENV A \"x # y\"\nENV A x#y\n",
+        "FROM scratch\nCOPY #a# /b\nCOPY x #a# /b\nWORKDIR /a#b\nUSER \"a # b\"\nRUN a # b\nCMD a # b\n",
+    ] {
+        assert_eq!(told(text), "", "{text}");
+    }
+}

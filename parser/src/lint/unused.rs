@@ -107,7 +107,8 @@ fn check_args(
     findings: &mut Findings<'_>,
 ) {
     let InstructionKind::Arg(items) = &instruction.kind else { return };
-    for item in items {
+    // What follows the sign was meant as a comment, which another check tells.
+    for item in items.iter().take_while(|item| !item.name.value.starts_with('#')) {
         // Its own place is one.
         if counts.get(item.name.value.as_str()) != Some(&1) || is_known_to_builders(&item.name.value) {
             continue;

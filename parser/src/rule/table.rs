@@ -104,7 +104,7 @@ rules! {
         "The JSON form needs double quotes, commas between the strings and none at the end, \\\\ for a backslash, and nothing after it. Anything else is plain text.";
     HeredocNoErrexit "W0602" Own false "" "a here-doc script goes on after a failed command"
         "Only the exit status of the last command counts. Begin the script with set -e, or set SHELL [\"/bin/sh\", \"-ec\"].";
-    CopyNoMatch "W0603" Own false "" "a wildcard source that matches nothing copies nothing"
+    CopyNoMatch "W0603" Own false "" "a wildcard source that matches nothing copies nothing (told by the step that copies, not by checks)"
         "Mend the pattern, or remove the source.";
     UnusedBuildArg "W0604" Own false "" "a build argument that no ARG declares has no effect"
         "Declare it with ARG where it is needed, or mend its spelling on the command line.";
@@ -136,4 +136,8 @@ rules! {
         "The Dockerfile copies from the build context, but the ignore file leaves out all of it. Take back what is needed with !PATTERN lines after the others.";
     FeatureNewerThanSyntax "W0711" Extra true "" "a feature that came after the version in # syntax fails in other builders"
         "strake knows all of the language whatever the tag of # syntax=docker/dockerfile:… says; other builders take exactly that version, which refuses the feature or takes it for something else. Name the version that has it, or docker/dockerfile:1, which is the newest. A build looks for it with --strict-syntax.";
+    LateDirective "W0712" Extra false "" "directives count at the top of the file only"
+        "The lines # syntax= and # escape= are directives only before all other comments, blank lines and instructions. Further down they are comments, which builders pass over without a word.";
+    TrailingComment "W0713" Own false "" "a comment behind an instruction is part of it"
+        "Only a line that begins with # is a comment. Behind an instruction the words are further files to copy, further variables, or part of a name. In RUN, CMD and ENTRYPOINT it is the shell that takes them for a comment.";
 }

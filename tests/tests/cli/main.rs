@@ -89,6 +89,9 @@ fn missing_files_are_named() {
     assert_shows("several_missing_sources", &host, plain(&host, several));
     let stage = "FROM scratch AS one\nCOPY app.py /\nFROM scratch\nCOPY --from=one /ap.py /app.py /lib /x/\n";
     assert_shows("several_sources_missing_in_a_stage", &host, plain(&host, stage));
+    host.write("ctx/src/main.c", "");
+    let near = "FROM scratch\nCOPY Src/main.c srcc/main.c srcc/gone.c —from=one -chown=1 /x/\nCOPY [a, /x/\n";
+    assert_shows("sources_in_near_folders", &host, plain(&host, near));
     host.write("ctx/.dockerignore", "*.py\n");
     assert_shows("source_hidden_by_dockerignore", &host, plain(&host, "FROM scratch\nCOPY app.py /\n"));
     host.write("ctx/docker/app.Dockerfile", "FROM scratch\n");

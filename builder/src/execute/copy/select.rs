@@ -118,7 +118,12 @@ fn malformed(text: &str, keyword: &str) -> Fault {
         codes::PATTERN,
         format!("{keyword} source {text:?} is not a valid pattern: a set is not closed or a backslash stands last"),
     )
-    .with_help("write [[] for a bracket that is meant as it is")
+    .with_help(if text.starts_with(['[', '"']) {
+        "if a JSON array is meant: it needs double quotes, commas between strings and none at the end, and nothing after \
+         it; a bracket that is meant as it is is written [[]"
+    } else {
+        "write [[] for a bracket that is meant as it is"
+    })
 }
 
 /// Says that a source is not there, and why that may be.
@@ -136,12 +141,12 @@ pub(super) fn not_found(tree: &Tree, text: &str, path: &ImagePath, keyword: &str
         let exists = if context.exists_on_host(path) { "it is there, but" } else { "it is not there, and" };
         return fault.with_help(format!("{exists} line {line} of {file} ({rule}) leaves it out"));
     }
+    if text.starts_with(['-', '—', '–']) && text.contains('=') {
+        let flag = text.trim_start_matches(['-', '—', '–']);
+        return fault.with_help(format!("if a flag is meant, it begins with two hyphens: --{flag}"));
+    }
     let names = tree.names_near(&tree.root().path.join_path(path));
-    let wanted = String::from_utf8_lossy(path.as_bytes()).into_owned();
-    let lower = wanted.to_lowercase();
-    // A link that leads nowhere is among them itself.
-    let known = || names.iter().map(String::as_str).filter(|name| *name != wanted);
-    let near = known().find(|name| name.to_lowercase() == lower).or_else(|| strake_parser::suggest(&wanted, known()));
+    let near = near(tree, path, &names);
     let leads_out = text.split('/').find(|name| !matches!(*name, "" | ".")) == Some("..");
     fault.with_help(match near {
         Some(near) if leads_out => format!("`..` does not lead out of the {place}; did you mean {near:?}?"),
@@ -156,6 +161,23 @@ pub(super) fn not_found(tree: &Tree, text: &str, path: &ImagePath, keyword: &str
         None if names.is_empty() => format!("the {place} has no files there"),
         None => format!("sources count from the top of the {place}"),
     })
+}
+
+/// The path that may have been meant: of those there are, one whose folder or name is near to what was asked for.
+fn near(tree: &Tree, path: &ImagePath, names: &[String]) -> Option<String> {
+    let wanted = String::from_utf8_lossy(path.as_bytes()).into_owned();
+    let depth = names.first()?.split('/').count();
+    let parts: Vec<&str> = wanted.split('/').collect();
+    let (here, below) = parts.split_at_checked(depth)?;
+    let here = here.join("/");
+    let lower = here.to_lowercase();
+    // A link that leads nowhere is among them itself.
+    let known = || names.iter().map(String::as_str).filter(|name| *name != here);
+    let near = known().find(|name| name.to_lowercase() == lower).or_else(|| strake_parser::suggest(&here, known()))?;
+    let whole = [&[near][..], below].concat().join("/");
+    let is_there = ImagePath::parse(whole.as_str())
+        .is_ok_and(|path| tree.get(&tree.root().path.join_path(&path)).is_ok_and(|found| found.is_some()));
+    Some(if is_there { whole } else { near.to_owned() })
 }
 
 /// The link on a path that leads to nothing.

@@ -126,3 +126,27 @@ fn errors_that_hang_on_no_image_are_found_without_it() {
     }
     assert_eq!(told("# strake: features=reset\nFROM --reset=env=A,label=b busybox\n"), "");
 }
+
+#[test]
+fn platforms_that_no_image_has_are_told() {
+    let told = |asked: &str, text: &str| {
+        let case = if asked.is_empty() { case() } else { case().platform(asked) };
+        case.warnings(text).join("\n")
+    };
+    insta::assert_snapshot!(told("linux/amd46", "FROM scratch\n"), @": 1: no images are known for the platform linux/amd46 (did you mean linux/amd64?)");
+    insta::assert_snapshot!(told("amd64/linux", "FROM scratch\n"), @": 1: no images are known for the platform amd64/linux (did you mean linux/amd64?)");
+    insta::assert_snapshot!(told("haiku/alpha", "FROM scratch\n"), @": 1: no images are known for the platform haiku/alpha");
+    insta::assert_snapshot!(told("", "FROM scratch AS arm64\nFROM --platform=linux/arm46 scratch AS arm46\n"), @": 2: no images are known for the platform linux/arm46 (did you mean linux/arm64?)");
+    for platform in ["linux/arm/v7", "windows(10.0.20348.1)/amd64", "wasi/wasm", "darwin/arm64"] {
+        assert!(!told(platform, "FROM scratch\n").contains("no images are known"), "{platform}");
+    }
+}
+
+#[test]
+fn variables_of_here_documents_are_underlined() {
+    let text = "FROM scratch\nENV A=1\nCOPY <<EOF /x\n\\$HOME $A\necho $HOME ${HOME}\nEOF\n";
+    let found = case().plan(text).warnings;
+    assert_eq!(located(text, &found[0]), "5: Usage of undefined variable '$HOME'");
+    assert_eq!(&text[found[0].span.start..found[0].span.end], "$HOME");
+    assert!(found[0].help.as_ref().unwrap().ends_with("write <<\"EOF\""), "{found:?}");
+}

@@ -1,0 +1,68 @@
+//! Lines that begin with no keyword: what they may have been meant to be.
+
+use crate::codes;
+use crate::diagnostic::Diagnostic;
+use crate::features::{self, Feature, Language};
+use crate::keyword::Keyword;
+use crate::span::Span;
+use crate::suggest::nearest;
+
+/// What other languages call the lines of a block.
+const BLOCK_WORDS: &[(&str, &str)] = &[("END", "ENDIF"), ("FI", "ENDIF"), ("ELIF", "ELSE IF"), ("ELSEIF", "ELSE IF")];
+
+/// What lines of a shell begin with that was meant for a RUN above, and what is near to a keyword.
+const SHELL_WORDS: &[&str] = &[
+    "[", "adduser", "apk", "apt", "apt-get", "bash", "cat", "cd", "chmod", "chown", "cp", "curl", "dnf", "do", "done",
+    "echo", "elif", "else", "esac", "exec", "exit", "export", "fi", "for", "git", "go", "grep", "groupadd", "if",
+    "install", "ln", "ls", "make", "mkdir", "mv", "npm", "perl", "pip", "pip3", "printf", "pwd", "python", "python3",
+    "rm", "sed", "set", "sh", "sort", "source", "su", "sudo", "tar", "tee", "test", "then", "touch", "true", "umask",
+    "unset", "unzip", "useradd", "usermod", "wget", "while", "xargs", "yarn", "yum",
+];
+
+/// What here-documents are usually ended by.
+const HEREDOC_ENDS: &[&str] = &["EOF", "EOT", "EOL", "EOS", "END", "HEREDOC"];
+
+/// What git writes where it could not merge.
+const MERGE_MARKS: &[&str] = &["<<<<<<<", "=======", ">>>>>>>"];
+
+const CONTINUE: &str = "a line starts with a keyword; to continue the line before, end that with the escape character, \
+                        or use a here-document";
+
+/// Gives the line of a block that other languages write as `word`.
+pub(crate) fn block_word(word: &str) -> Option<&'static str> {
+    BLOCK_WORDS.iter().find(|(other, _)| other.eq_ignore_ascii_case(word)).map(|(_, name)| *name)
+}
+
+/// Makes the error of a line that begins with `word`.
+pub(super) fn unknown_instruction(word: &str, language: Language, span: Span) -> Diagnostic {
+    let shown: String = word.chars().take(100).collect();
+    let made =
+        |hint: &str| Diagnostic::error(codes::UNKNOWN_INSTRUCTION, format!("unknown instruction: {shown}{hint}"), span);
+    if let Some(feature) = Keyword::find(word).and_then(features::of_keyword) {
+        return made("").with_help(feature.remedy());
+    }
+    let as_written = |name: &str| if word == word.to_lowercase() { name.to_lowercase() } else { name.to_owned() };
+    let meant = |name: &str| made(&format!(" (did you mean {}?)", as_written(name)));
+    if let Some(name) = block_word(word).filter(|_| language.features.contains(Feature::If)) {
+        return meant(name).with_fix(span, as_written(name));
+    }
+    if MERGE_MARKS.contains(&word) {
+        return made("").with_help("git left this mark where it could not merge: keep one of the two versions");
+    }
+    if HEREDOC_ENDS.contains(&word) {
+        let help = format!("if it ends a here-document, the RUN or COPY above must begin one, with <<{word}");
+        return made("").with_help(help);
+    }
+    if SHELL_WORDS.contains(&word) {
+        let help = "this is a command of the shell: to make it part of the RUN above, end the line before with the \
+                    escape character, or use a here-document; else write RUN before it";
+        return made("").with_help(help);
+    }
+    let letters = word.chars().count();
+    match nearest(&word.to_uppercase(), Keyword::names(language.features)) {
+        // Of three letters one must be right by chance.
+        Some((name, edits)) if edits == 1 && letters > 3 => meant(name).with_fix(span, as_written(name)),
+        Some((name, edits)) if edits == 1 || letters > 4 => meant(name).with_help(CONTINUE),
+        _ => made("").with_help(CONTINUE),
+    }
+}

@@ -1,0 +1,38 @@
+//! Directives that stand too late to be any (dockerfile.md §2.1).
+
+use super::Findings;
+use crate::ast::{Dockerfile, Escape};
+use crate::diagnostic::Diagnostic;
+use crate::rule::Rule;
+use crate::syntax::split_directive;
+
+pub(super) fn check(dockerfile: &Dockerfile, findings: &mut Findings<'_>) {
+    let source = &dockerfile.source;
+    // The directives of an included file are for who opens it alone.
+    let end = source.included().first().map_or(usize::MAX, |first| first.start);
+    let counts = dockerfile.directives.syntax.as_ref().map(|syntax| syntax.span);
+    for span in dockerfile.comments.iter().filter(|span| span.start < end) {
+        let text = source.slice(*span);
+        let Some((name, value)) = text.strip_prefix('#').map(str::trim_start).and_then(split_directive) else {
+            continue;
+        };
+        let made = if name.eq_ignore_ascii_case("escape") {
+            let other = match dockerfile.directives.escape() {
+                Escape::Backslash => "`",
+                Escape::Backtick => "\\",
+            };
+            if value != other {
+                continue;
+            }
+            let message = format!("this line does not make {value} the escape character");
+            Diagnostic::lint(Rule::LateDirective, message, *span)
+        } else if name.eq_ignore_ascii_case("syntax") && counts.is_none_or(|counts| !counts.overlaps(*span)) {
+            Diagnostic::lint(Rule::LateDirective, "this line chooses no syntax", *span).as_note()
+        } else {
+            continue;
+        };
+        let help =
+            "move it to the first line: directives count before all other comments, blank lines and instructions";
+        findings.add(None, made.with_help(help));
+    }
+}
