@@ -37,33 +37,33 @@ pub struct PlatformError {
     problem: &'static str,
 }
 
-/// Go's names of operating systems, by which `linux` alone is told from `amd64` alone (dockerfile.md §7.3).
-const SYSTEMS: [&str; 16] = [
-    "aix",
-    "android",
-    "darwin",
-    "dragonfly",
-    "freebsd",
-    "hurd",
-    "illumos",
-    "ios",
-    "js",
-    "linux",
-    "netbsd",
-    "openbsd",
-    "plan9",
-    "solaris",
-    "wasip1",
-    "windows",
-];
-
-/// Go's names of architectures.
-const ARCHITECTURES: [&str; 16] = [
-    "386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc64", "ppc64le", "riscv",
-    "riscv64", "s390x", "sparc64", "wasm",
-];
-
 impl Platform {
+    /// Go's names of operating systems, which the image specification takes (config.md, `os`).
+    pub const SYSTEMS: &[&str] = &[
+        "aix",
+        "android",
+        "darwin",
+        "dragonfly",
+        "freebsd",
+        "hurd",
+        "illumos",
+        "ios",
+        "js",
+        "linux",
+        "netbsd",
+        "openbsd",
+        "plan9",
+        "solaris",
+        "wasip1",
+        "windows",
+    ];
+
+    /// Go's names of architectures, likewise (config.md, `architecture`).
+    pub const ARCHITECTURES: &[&str] = &[
+        "386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc64", "ppc64le", "riscv",
+        "riscv64", "s390x", "sparc64", "wasm",
+    ];
+
     /// Makes a platform in normal form: `new("linux", "x86_64")` is `linux/amd64`.
     pub fn new(os: &str, architecture: &str) -> Self {
         Self { os: os.to_owned(), architecture: architecture.to_owned(), ..Self::default() }.normalized()
@@ -88,12 +88,13 @@ impl Platform {
         let host = Self::host();
         let Some(rest) = rest else {
             let known = base.clone().normalized();
-            if SYSTEMS.contains(&known.os.as_str()) {
+            // By these lists `linux` alone is told from `amd64` alone (dockerfile.md §7.3).
+            if Self::SYSTEMS.contains(&known.os.as_str()) {
                 return Ok(Self { architecture: host.architecture, variant: host.variant, ..known });
             }
             let os = if host.os == "windows" { "windows" } else { "linux" };
             let alone = Self::new(os, name);
-            if !system.contains('(') && ARCHITECTURES.contains(&alone.architecture.as_str()) {
+            if !system.contains('(') && Self::ARCHITECTURES.contains(&alone.architecture.as_str()) {
                 return Ok(alone);
             }
             return Err(error("neither an operating system nor an architecture has this name"));
