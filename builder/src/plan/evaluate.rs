@@ -48,7 +48,10 @@ pub(super) fn plan(parsed: &Parsed, options: &PlanOptions, images: &KnownImages)
         return Ok(Plan::NeedImages(std::mem::take(&mut found.missing)));
     }
     let graph = Builder::new(&table, &found, images).build(target, &mut lints);
-    arguments::warn_unused(dockerfile, options, &table.globals, &found.triggered_arguments, &mut lints);
+    // Triggers of an image that is not known may declare arguments.
+    if found.missing.is_empty() {
+        arguments::warn_unused(dockerfile, options, &table.globals, &found.triggered_arguments, &mut lints);
+    }
     lints.judge();
     match graph {
         Some(graph) if !lints.has_errors() => {

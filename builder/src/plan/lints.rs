@@ -111,10 +111,13 @@ impl Lints {
         Mark { found: self.found.len(), errors: self.errors, warnings: self.warnings }
     }
 
-    /// Takes back everything that was found since a mark.
-    pub(super) fn go_back(&mut self, to: Mark) {
-        self.found.truncate(to.found);
+    /// Takes back what was found since a mark, but for what is kept.
+    pub(super) fn go_back(&mut self, to: Mark, is_kept: impl Fn(&Diagnostic) -> bool) {
+        let since = self.found.split_off(to.found.min(self.found.len()));
         (self.errors, self.warnings) = (to.errors, to.warnings);
+        for found in since.into_iter().filter(is_kept) {
+            self.push(found);
+        }
     }
 
     /// Takes back the warnings of a rule within an instruction: what is known of the base image excuses them.

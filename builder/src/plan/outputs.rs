@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use strake_parser::{Diagnostic, Instruction, Run, Span};
+use strake_parser::{Diagnostic, Instruction, InstructionKind, Run, Span};
 
 use super::codes;
 use super::evaluate::Evaluator;
@@ -22,8 +22,21 @@ impl Evaluator<'_, '_> {
         if names.is_empty() {
             return;
         }
-        // Whatever else is wrong with the instruction may be so for want of the value.
-        self.lints.go_back(before);
+        // What is wrong with other words may be so for want of the value, but for what is told from a word alone.
+        let source = &self.table.dockerfile.source;
+        let is_trigger = self.place.trigger.is_some();
+        self.lints.go_back(before, |found| match found.code {
+            strake_parser::codes::EXPANSION => true,
+            codes::PORT | codes::MODE => !is_trigger && !source.slice(found.span).contains('$'),
+            _ => false,
+        });
+        // A name that is not known may be any.
+        if let InstructionKind::Env(pairs) = &instruction.kind
+            && self.state.env.is_partial()
+            && pairs.pairs.iter().any(|(name, _)| name.raw.contains('$'))
+        {
+            Arc::make_mut(&mut self.state.env).make_partial();
+        }
         names.sort_unstable();
         names.dedup();
         for name in names {

@@ -305,7 +305,9 @@ impl Evaluator<'_, '_> {
         let is_windows = self.is_windows();
         let is_absolute = path.starts_with('/')
             || (is_windows && (path.starts_with('\\') || path.get(1..3).is_some_and(|rest| rest.starts_with(":"))));
-        if !std::mem::replace(&mut self.state.has_workdir, true) && !is_absolute {
+        // The image, while it is not known, may be one of Windows.
+        let may_be_drive = self.state.env.is_partial() && path.get(1..2) == Some(":");
+        if !std::mem::replace(&mut self.state.has_workdir, true) && !is_absolute && !may_be_drive {
             let message = format!("Relative workdir {path:?} can have unexpected results if the base image changes");
             let help = "write a path that begins with a slash, or set an absolute WORKDIR before";
             self.lint(Rule::WorkdirRelativePath, message, self.place.span, help);

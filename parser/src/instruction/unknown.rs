@@ -28,6 +28,9 @@ const MERGE_MARKS: &[&str] = &["<<<<<<<", "=======", ">>>>>>>"];
 const CONTINUE: &str = "a line starts with a keyword; to continue the line before, end that with the escape character, \
                         or use a here-document";
 
+const SHELL: &str = "this is a command of the shell: to make it part of the RUN above, end the line before with the \
+                     escape character, or use a here-document; else write RUN before it";
+
 /// Gives the line of a block that other languages write as `word`.
 pub(crate) fn block_word(word: &str) -> Option<&'static str> {
     BLOCK_WORDS.iter().find(|(other, _)| other.eq_ignore_ascii_case(word)).map(|(_, name)| *name)
@@ -38,6 +41,9 @@ pub(super) fn unknown_instruction(word: &str, language: Language, span: Span) ->
     let shown: String = word.chars().take(100).collect();
     let made =
         |hint: &str| Diagnostic::error(codes::UNKNOWN_INSTRUCTION, format!("unknown instruction: {shown}{hint}"), span);
+    if SHELL_WORDS.contains(&word) && !language.features.contains(Feature::If) {
+        return made("").with_help(SHELL);
+    }
     if let Some(feature) = Keyword::find(word).and_then(features::of_keyword) {
         return made("").with_help(feature.remedy());
     }
@@ -54,9 +60,7 @@ pub(super) fn unknown_instruction(word: &str, language: Language, span: Span) ->
         return made("").with_help(help);
     }
     if SHELL_WORDS.contains(&word) {
-        let help = "this is a command of the shell: to make it part of the RUN above, end the line before with the \
-                    escape character, or use a here-document; else write RUN before it";
-        return made("").with_help(help);
+        return made("").with_help(SHELL);
     }
     let letters = word.chars().count();
     match nearest(&word.to_uppercase(), Keyword::names(language.features)) {

@@ -97,10 +97,12 @@ fn check_legacy(source: &SourceText, instruction: &Instruction, pairs: &KeyValue
     let made = Diagnostic::lint(Rule::LegacyKeyValueFormat, message, name.span.join(value.span));
     // Quotes and escapes mean the same in both forms, but only one that has none can be put into quotes untouched.
     let is_plain = !value.raw.contains(['"', '\'', '\\', '`']) && source.slice(value.span) == value.raw;
-    if let Some(meant) = value.raw.strip_prefix("= ").filter(|meant| !meant.trim().is_empty()) {
+    if value.raw.starts_with('=') {
         // What is meant is another value, so that nothing is mended.
+        let meant = value.raw.trim_start_matches('=').trim();
+        let quote = if meant.contains(char::is_whitespace) && !meant.contains('"') { "\"" } else { "" };
         let help = format!(
-            "blanks around the = belong to the value, which is {:?}; write {keyword} {}={meant}",
+            "blanks around the = belong to the value, which is {:?}; write {keyword} {}={quote}{meant}{quote}",
             value.raw, name.raw
         );
         findings.add(instruction.check_overrides.as_deref(), made.with_help(help));
@@ -109,6 +111,8 @@ fn check_legacy(source: &SourceText, instruction: &Instruction, pairs: &KeyValue
     let made = made.with_help(format!("write {keyword} {}=\"…\"", name.raw));
     let whole = name.span.join(value.span);
     let quote = if value.raw.contains(char::is_whitespace) { "\"" } else { "" };
+    // A comment that became part of the value would stay so.
+    let is_plain = is_plain && comments::begin(source, &instruction.kind).is_none();
     let made = if is_plain { made.with_fix(whole, format!("{}={quote}{}{quote}", name.raw, value.raw)) } else { made };
     findings.add(instruction.check_overrides.as_deref(), made);
 }

@@ -12,6 +12,8 @@ pub(super) fn check(source: &SourceText, instruction: &Instruction, findings: &m
     let line = source.line_of(start);
     let Some(whole) = source.line_span(line) else { return };
     let text = source.slice(Span::new(start, whole.end)).trim_end();
+    // The line may go on.
+    let text = if line < instruction.lines.last { text.trim_end_matches(['\\', '`']).trim_end() } else { text };
     let keyword = instruction.keyword.value.to_uppercase();
     let message = format!("{text:?} is no comment but part of the {keyword}");
     let made = Diagnostic::lint(Rule::TrailingComment, message, Span::new(start, start + text.len()));
@@ -20,7 +22,7 @@ pub(super) fn check(source: &SourceText, instruction: &Instruction, findings: &m
 }
 
 /// Gives where the comment begins.
-fn begin(source: &SourceText, kind: &InstructionKind) -> Option<usize> {
+pub(super) fn begin(source: &SourceText, kind: &InstructionKind) -> Option<usize> {
     let hash = |span: Span| source.slice(span).starts_with('#').then_some(span.start);
     match kind {
         InstructionKind::Arg(items) => items.iter().skip(1).find_map(|item| hash(item.name.span)),
@@ -46,11 +48,13 @@ fn begin(source: &SourceText, kind: &InstructionKind) -> Option<usize> {
 /// Finds a sign behind a blank in a word that reaches to the end of the line.
 fn within(source: &SourceText, word: &Word, sign: &str) -> Option<usize> {
     let text = source.slice(word.span);
-    if text.contains(['"', '\'']) {
-        return None;
-    }
     let found = text.match_indices(sign).map(|(at, _)| at);
-    let mut behind = found.filter(|at| *at > 0 && text[..*at].ends_with([' ', '\t']));
+    let mut behind = found.filter(|at| {
+        let before = &text[..*at];
+        // Quotes and escaped blanks keep it in the word.
+        let is_kept = before.contains(['"', '\'']) || before.trim_end().ends_with(['\\', '`']);
+        before.ends_with([' ', '\t']) && !before.trim().is_empty() && !is_kept
+    });
     behind.next().map(|at| word.span.start + at)
 }
 

@@ -10,11 +10,22 @@ use crate::span::Spanned;
 pub(super) fn check(instruction: &Instruction, run: &Run, shell: &[Spanned<String>], findings: &mut Findings<'_>) {
     let Form::Shell(text) = &run.command else { return };
     let Some(script) = Script::of(run).filter(|script| script.is_heredoc) else { return };
-    if !stops_on_error(&script.text, shell) && goes_on(&script.commands()) {
+    if is_clear(&script.text, shell) && !stops_on_error(&script.text, shell) && goes_on(&script.commands()) {
         let message = "the script goes on after a command that fails: only the last one's exit status counts";
         let made = Diagnostic::lint(Rule::HeredocNoErrexit, message, text.span);
         findings.add(instruction.check_overrides.as_deref(), made.with_help("begin the script with set -e"));
     }
+}
+
+/// Says whether it is a script of which the look at simple commands tells enough: one of a shell of POSIX, without
+/// functions, arrays and arithmetic, that has not made up its mind about failures itself.
+fn is_clear(script: &str, shell: &[Spanned<String>]) -> bool {
+    let program = shell.first().map_or("sh", |program| program.value.rsplit('/').next().unwrap_or_default());
+    let is_shell = ["ash", "bash", "dash", "ksh", "sh", "zsh"].contains(&program);
+    let others = ["()", "function ", "((", "=(", "set +e", "set +o errexit", "exit $?"];
+    is_shell
+        && !others.iter().any(|other| script.contains(other))
+        && !script.lines().any(|line| line.trim_start().starts_with("trap ") && line.contains("ERR"))
 }
 
 /// Says whether script or shell ask for an end at the first failure.
@@ -25,7 +36,7 @@ pub(super) fn stops_on_error(script: &str, shell: &[Spanned<String>]) -> bool {
         words.next() == Some("set") && words.any(|word| is_option(word) || word == "errexit")
     };
     let in_shell = shell.iter().skip(1).any(|word| is_option(&word.value) || word.value == "errexit");
-    in_shell || script.lines().flat_map(|line| line.split([';', '&'])).any(asks)
+    in_shell || script.lines().flat_map(|line| line.split([';', '&', '(', '{'])).any(asks)
 }
 
 /// Says whether there is a command whose failure nothing sees: neither what joins it to the next one, nor the end of the
@@ -47,11 +58,13 @@ fn may_fail(list: &[Command]) -> bool {
         &["if", "elif", "while", "until", "for", "case", "select", "function", "fi", "done", "esac", "}", "!"];
     // The exit status is of no interest, or ends the script.
     const HARMLESS: &[&str] = &[
-        ":", "break", "continue", "echo", "exit", "export", "false", "local", "printf", "return", "set", "shift",
-        "trap", "true", "umask", "unset",
+        ":", "break", "continue", "echo", "exec", "exit", "export", "false", "local", "printf", "return", "set",
+        "shift", "sleep", "trap", "true", "umask", "unset",
     ];
-    let is_harmless =
-        |command: &Command| command.program().is_none_or(|(name, _)| HARMLESS.contains(&name) || name == "{");
+    let is_harmless = |command: &Command| {
+        command.program().is_none_or(|(name, _)| HARMLESS.contains(&name) || name == "{")
+            || first_word(std::slice::from_ref(command)) == "exec"
+    };
     !(NO_COMMAND.contains(&first_word(list)) || is_guarded(list) || list.iter().all(is_harmless))
 }
 
@@ -145,8 +158,23 @@ mod tests {
             "cat <<X >/f\none\ntwo\nX",
             "# only\n# comments\na",
             "while a; do echo x; done",
+            "until a; do sleep 1; done",
+            "exec >/log 2>&1\na",
         ] {
             assert!(!goes_on_in(script), "{script}");
         }
+    }
+
+    #[test]
+    fn what_cannot_be_followed_is_left_alone() {
+        for script in
+            ["die() { echo x; exit 1; }\na || die", "a=(\nb\n)\nc", "(( i++ ))\na", "set +e\na\nb", "a\nexit $?"]
+        {
+            assert!(!is_clear(script, &[]), "{script}");
+        }
+        assert!(!is_clear("trap 'exit 1' ERR\na\nb", &[]) && is_clear("a\nb", &[]));
+        assert!(stops_on_error("( set -e; a; b )", &[]));
+        let python = [Spanned::new("/usr/bin/python3".to_owned(), crate::span::Span::default())];
+        assert!(!is_clear("import os\nprint(1)", &python));
     }
 }

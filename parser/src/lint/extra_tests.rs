@@ -150,6 +150,13 @@ fn copies_that_repeat_an_installation_are_told() {
         "apt-get install -y $(cat packages)",
         "pip install -c constraints.txt flask",
         "apk add",
+        "pip install --requirement=req.in flask",
+        "pip install -rreq.txt flask",
+        "pip install --no-index --find-links=wheels mypkg",
+        "apt-get update && apt-get install -y /tmp/x/foo.deb && apt-get install -y curl",
+        "apt-get update && apt-get build-dep -y . && apt-get install -y devscripts",
+        "apt-get install -y make && rm -rf /app/.git",
+        "apk add --keys-dir keys --repository repo foo",
         "--mount=type=cache,target=/root/.npm npm ci",
     ] {
         assert_eq!(lines_of(Rule::CopyInvalidatesRun, &file(run)), [0; 0], "{run}");
@@ -160,8 +167,12 @@ fn copies_that_repeat_an_installation_are_told() {
             "FROM a:1\nCOPY package.json .\nRUN npm ci\nCOPY . .\nRUN npm ci --omit=dev\n",
             "FROM a:1 AS b\nFROM c:1\nCOPY --from=b . .\nRUN npm ci\n",
             "FROM a:1\nCOPY src .\nRUN npm ci\n",
+            "FROM a:1\nCOPY . /etc/yum.repos.d/\nRUN dnf install -y foo\n",
+            "FROM a:1\nUSER app\nCOPY . .\nUSER root\nRUN apk add foo\n",
         ],
     );
+    let found = found("FROM ruby:3.3\nCOPY . .\nRUN gem install bundler\nRUN bundle install\n");
+    assert!(found.iter().any(|one| one.help.as_ref().is_some_and(|help| help.contains("Gemfile"))), "{found:?}");
 }
 
 #[test]
@@ -359,6 +370,7 @@ fn directives_that_stand_too_late_are_told() {
             "#!/usr/bin/env x\n# syntax=docker/dockerfile:1\nFROM a:1\n",
             "FROM a:1\n# escape=\\\n# escape=anything\n# the syntax=x\n# check=skip=all\nRUN x\n",
             "FROM a:1\nRUN <<EOF\n# escape=`\nEOF\n",
+            "FROM a:1\n# syntax = see below\n",
         ],
     );
 }
@@ -367,7 +379,7 @@ fn directives_that_stand_too_late_are_told() {
 fn images_that_are_copied_from_have_tags_too() {
     let tag = |text: &str| lines_of(Rule::LatestTag, text);
     assert_eq!(tag("FROM a:1\nCOPY --from=nginx:latest /x /\nRUN --mount=from=r.example/y,target=/y z\n"), [2, 3]);
-    assert_eq!(tag("ARG R=r\nFROM ${R}/a:latest\n"), [2]);
+    assert_eq!(tag("ARG R=r\nFROM ${R}/a:latest\nFROM ${R}:latest\n"), [2, 3]);
     is_silent(
         Rule::LatestTag,
         &[

@@ -35,23 +35,63 @@ const BY_NAME: &[(&[&str], &[&str])] = &[
 ];
 
 /// What stands beside such an installation and needs nothing of what was copied.
-const BESIDE: &[&str] = &["apt-get", "apt", "dnf", "microdnf", "yum", "zypper", "apk", "rm", "set", "true", "echo"];
+const BESIDE: &[&str] = &["set", "true", "echo"];
+
+/// What package managers do to their own files.
+const UPKEEP: &[&str] = &["autoclean", "autoremove", "clean", "makecache", "refresh", "update", "upgrade"];
+
+/// Where package managers leave files that are removed in the end.
+const LEAVINGS: &[&str] = &["/var/lib/apt/", "/var/cache/", "/tmp/", "/var/tmp/", "/root/.cache", "/var/log/"];
+
+/// Options of installations that name no file.
+const OPTIONS: &[&str] = &[
+    "-y",
+    "-qy",
+    "-yq",
+    "-q",
+    "-qq",
+    "-qqy",
+    "-yqq",
+    "-U",
+    "-N",
+    "--yes",
+    "--assume-yes",
+    "--quiet",
+    "--upgrade",
+    "--no-cache",
+    "--no-cache-dir",
+    "--no-docs",
+    "--nodocs",
+    "--no-document",
+    "--no-install-recommends",
+    "--no-progress",
+    "--non-interactive",
+    "--setopt=install_weak_deps=False",
+    "--setopt=tsflags=nodocs",
+    "--update",
+];
 
 pub(super) fn check(stage: &Stage, findings: &mut Findings<'_>) {
     // Programs whose installation already stands above the copy.
     let mut done: Vec<&'static str> = Vec::new();
     let mut copy: Option<&Instruction> = None;
+    // An installation that needs no file at all is told where none is that needs some.
+    let mut by_name: Option<(&Instruction, &Instruction, String)> = None;
+    let mut is_same_shell = true;
     for instruction in &stage.instructions {
         match &instruction.kind {
+            InstructionKind::User(_) | InstructionKind::Shell(_) => is_same_shell = copy.is_none(),
             InstructionKind::Copy(given) if copy.is_none() && copies_all(given) => copy = Some(instruction),
             InstructionKind::Add(add) if copy.is_none() && copies_all(&add.copy) => copy = Some(instruction),
             InstructionKind::Run(run) => {
                 let Some((shown, files)) = installation(run) else {
                     if let (Some(copy), Some(shown)) = (copy, installation_by_name(run))
+                        && is_same_shell
+                        && by_name.is_none()
                         && !is_cached(run)
+                        && !may_configure(copy)
                     {
-                        let help = format!("move the RUN above this line: {shown} needs nothing of what is copied");
-                        return tell(copy, instruction, &shown, help, findings);
+                        by_name = Some((copy, instruction, shown));
                     }
                     continue;
                 };
@@ -68,6 +108,20 @@ pub(super) fn check(stage: &Stage, findings: &mut Findings<'_>) {
             _ => {}
         }
     }
+    if let Some((copy, run, shown)) = by_name {
+        let help = format!("move the RUN above this line: {shown} needs nothing of what is copied");
+        tell(copy, run, &shown, help, findings);
+    }
+}
+
+/// Says whether a copy may bring settings of the system.
+fn may_configure(instruction: &Instruction) -> bool {
+    let dest = match &instruction.kind {
+        InstructionKind::Copy(copy) => &copy.dest,
+        InstructionKind::Add(add) => &add.copy.dest,
+        _ => return true,
+    };
+    dest.raw == "/" || dest.raw.starts_with("/etc") || dest.raw.starts_with("/usr") || dest.raw.contains('$')
 }
 
 fn tell(copy: &Instruction, run: &Instruction, shown: &str, help: String, findings: &mut Findings<'_>) {
@@ -104,8 +158,15 @@ fn installation(run: &Run) -> Option<(String, &'static str)> {
 fn installation_by_name(run: &Run) -> Option<String> {
     let script = Script::of(run)?;
     let commands = script.commands();
-    let is_beside =
-        |command: &Command| command.program().is_none_or(|(name, _)| BESIDE.contains(&name)) || by_name(command);
+    let is_beside = |command: &Command| {
+        let Some((name, rest)) = command.program() else { return true };
+        let mut plain = rest.iter().filter(|word| !word.starts_with('-'));
+        let is_upkeep = BY_NAME.iter().any(|(programs, _)| programs.contains(&name))
+            && plain.clone().count() == 1
+            && plain.clone().all(|word| UPKEEP.contains(&word.as_str()));
+        let removes_leavings = name == "rm" && plain.all(|word| LEAVINGS.iter().any(|folder| word.starts_with(folder)));
+        BESIDE.contains(&name) || is_upkeep || removes_leavings || by_name(command)
+    };
     // A file, a list of names, or a value may come from what was copied.
     if !commands.iter().all(is_beside) || script.text.contains(['$', '`', '<']) {
         return None;
@@ -123,10 +184,11 @@ fn by_name(command: &Command) -> bool {
             && !word.contains('/')
             && ![".deb", ".rpm", ".apk", ".gem", ".whl", ".txt"].iter().any(|end| word.ends_with(end))
     };
-    let is_option_of_files =
-        |word: &str| ["-r", "--requirement", "-c", "--constraint", "-e", "--editable"].contains(&word);
     let names: Vec<&str> = plain.collect();
-    installs && !names.is_empty() && names.into_iter().all(is_name) && !rest.iter().any(|word| is_option_of_files(word))
+    installs
+        && !names.is_empty()
+        && names.into_iter().all(is_name)
+        && rest.iter().all(|word| !word.starts_with('-') || OPTIONS.contains(&word.as_str()))
 }
 
 /// Gives the begin of a command, which tells it from others.

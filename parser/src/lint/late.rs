@@ -4,6 +4,7 @@ use super::Findings;
 use crate::ast::{Dockerfile, Escape};
 use crate::diagnostic::Diagnostic;
 use crate::rule::Rule;
+use crate::span::Span;
 use crate::syntax::split_directive;
 
 pub(super) fn check(dockerfile: &Dockerfile, findings: &mut Findings<'_>) {
@@ -11,8 +12,16 @@ pub(super) fn check(dockerfile: &Dockerfile, findings: &mut Findings<'_>) {
     // The directives of an included file are for who opens it alone.
     let end = source.included().first().map_or(usize::MAX, |first| first.start);
     let counts = dockerfile.directives.syntax.as_ref().map(|syntax| syntax.span);
+    // One that is given twice at the top is an error of its own.
+    let is_at_top = |span: Span| {
+        let line = source.line_of(span.start);
+        (1..=line).all(|line| source.line(line).is_some_and(|line| is_directive(line.trim())))
+    };
     for span in dockerfile.comments.iter().filter(|span| span.start < end) {
         let text = source.slice(*span);
+        if is_at_top(*span) {
+            continue;
+        }
         let Some((name, value)) = text.strip_prefix('#').map(str::trim_start).and_then(split_directive) else {
             continue;
         };
@@ -26,7 +35,10 @@ pub(super) fn check(dockerfile: &Dockerfile, findings: &mut Findings<'_>) {
             }
             let message = format!("this line does not make {value} the escape character");
             Diagnostic::lint(Rule::LateDirective, message, *span)
-        } else if name.eq_ignore_ascii_case("syntax") && counts.is_none_or(|counts| !counts.overlaps(*span)) {
+        } else if name.eq_ignore_ascii_case("syntax")
+            && !value.contains(char::is_whitespace)
+            && counts.is_none_or(|counts| !counts.overlaps(*span))
+        {
             Diagnostic::lint(Rule::LateDirective, "this line chooses no syntax", *span).as_note()
         } else {
             continue;
@@ -35,4 +47,9 @@ pub(super) fn check(dockerfile: &Dockerfile, findings: &mut Findings<'_>) {
             "move it to the first line: directives count before all other comments, blank lines and instructions";
         findings.add(None, made.with_help(help));
     }
+}
+
+fn is_directive(line: &str) -> bool {
+    let parts = line.strip_prefix('#').map(str::trim_start).and_then(split_directive);
+    parts.is_some_and(|(name, _)| ["syntax", "escape", "check"].iter().any(|known| known.eq_ignore_ascii_case(name)))
 }

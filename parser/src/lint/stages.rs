@@ -123,7 +123,7 @@ fn check_latest(what: &str, image: &Word, overrides: Option<&CheckSettings>, fin
     // Of a name with variables only what is written out is known.
     let name = text.rsplit('/').next().unwrap_or_default();
     let is_latest = match name.rsplit_once(':') {
-        Some((name, tag)) => tag == "latest" && !name.contains("${"),
+        Some((name, tag)) => tag == "latest" && (!name.contains("${") || name.ends_with('}')),
         None => !text.contains('$') && !text.contains('@'),
     };
     if !is_latest || text.is_empty() || !findings.wants(overrides, Rule::LatestTag) {

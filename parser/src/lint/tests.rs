@@ -154,6 +154,17 @@ fn ignored_sources_are_told() {
 }
 
 #[test]
+fn values_that_hold_a_comment_are_not_mended() {
+    let fixes = |text: &str| {
+        let parsed = parse(text.as_bytes(), &ParseOptions::default());
+        let found = check(&parsed.dockerfile, &CheckSettings::default(), &|_| true);
+        found.iter().filter(|one| one.fix.is_some()).count()
+    };
+    assert_eq!(fixes("FROM scratch\nENV A b # c\nLABEL d e # f\nENV B =b\nENV C = d e\n"), 0);
+    assert_eq!(fixes("FROM scratch\nENV A b c\n"), 1);
+}
+
+#[test]
 fn comments_behind_instructions_are_told() {
     let told = |text: &str| {
         let rule = "TrailingComment: ";
@@ -178,6 +189,7 @@ fn comments_behind_instructions_are_told() {
     "##);
     for text in [
         "FROM scratch\nARG A=#1\nENV A=1 B=#2\nENV COLOR #fff\nENV A \"x # y\"\nENV A x#y\n",
+        "FROM scratch\nWORKDIR /a\\ #b\nUSER 'a # b'\n",
         "FROM scratch\nCOPY #a# /b\nCOPY x #a# /b\nWORKDIR /a#b\nUSER \"a # b\"\nRUN a # b\nCMD a # b\n",
     ] {
         assert_eq!(told(text), "", "{text}");

@@ -120,10 +120,17 @@ fn errors_that_hang_on_no_image_are_found_without_it() {
         "ARG PORT\nEXPOSE ${PORT}\n",
         "ARG PORT=$OTHER\nEXPOSE ${PORT}\n",
         "ENV A=${A:?}\nVOLUME $B\nRUN echo $C\nLABEL d=$D\nCOPY $E /\n",
+        "ENV PORT=http\nENV $KEY=80\nEXPOSE $PORT\n",
+        "WORKDIR C:\\src\n",
         "COPY --chmod=$M a /\nADD --checksum=$S http://x/y /\nRUN --mount=type=$T true\n",
     ] {
         assert_eq!(told(&format!("FROM busybox AS base\nFROM base\n{text}")), "", "{text}");
     }
+    // Of an instruction with such a value other words are looked at.
+    assert!(told("FROM busybox\nEXPOSE $PORT 80/tpc\n").starts_with("2: invalid port"));
+    assert!(told("FROM busybox\nCOPY --chmod=999 $SRC /x\n").starts_with("2: invalid chmod"));
+    assert!(told("FROM busybox\nENV A=$B C=${D\n").starts_with("2: failed to process"));
+    assert_eq!(told("FROM busybox AS base\nONBUILD EXPOSE $PORT\nFROM base\n"), "");
     assert_eq!(told("# strake: features=reset\nFROM --reset=env=A,label=b busybox\n"), "");
 }
 
