@@ -102,6 +102,9 @@ impl StageState {
     }
 }
 
+/// So many variables of a here-document are underlined; further ones are told of the whole.
+const MOST_LOOKED_FOR: usize = 20;
+
 /// Makes the graph of the needed stages.
 struct Builder<'a> {
     table: &'a Table<'a>,
@@ -506,8 +509,9 @@ impl Evaluator<'_, '_> {
     /// As [`Self::warn_unset`], of names in the text of a here-document.
     pub(super) fn warn_unset_in(&mut self, names: &[String], heredoc: &strake_parser::Heredoc) {
         let keep = format!("; to keep the text as it is, write <<\"{}\"", heredoc.name);
-        for name in names {
-            let span = self.use_of(name, heredoc.span);
+        for (at, name) in names.iter().enumerate() {
+            // Each is looked for in the whole text.
+            let span = if at < MOST_LOOKED_FOR { self.use_of(name, heredoc.span) } else { heredoc.span };
             self.warn_unset_name(name, span, &keep);
         }
     }

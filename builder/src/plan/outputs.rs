@@ -10,7 +10,7 @@ use super::graph::{OutputId, RunOutput};
 
 impl Evaluator<'_, '_> {
     /// Works out an instruction, of which no word may expand a variable that a step will write: the plan is made before.
-    /// Of one that expands what the base image may set, while that is not known, nothing is told.
+    /// Of one that expands what the base image may set, while that is not known, only what one word alone shows is told.
     pub(super) fn carry_out(&mut self, instruction: &Instruction) {
         let before = self.lints.mark();
         let env = Arc::clone(&self.state.env);

@@ -7,6 +7,9 @@ use crate::diagnostic::Diagnostic;
 use crate::rule::Rule;
 use crate::span::Spanned;
 
+/// Longer scripts are not looked through: what follows a list may be looked for to the end of the script.
+const MOST_LISTS: usize = 1_000;
+
 pub(super) fn check(instruction: &Instruction, run: &Run, shell: &[Spanned<String>], findings: &mut Findings<'_>) {
     let Form::Shell(text) = &run.command else { return };
     let Some(script) = Script::of(run).filter(|script| script.is_heredoc) else { return };
@@ -43,7 +46,8 @@ pub(super) fn stops_on_error(script: &str, shell: &[Spanned<String>]) -> bool {
 /// script.
 fn goes_on(commands: &[Command]) -> bool {
     let lists = lists(commands);
-    lists.iter().enumerate().any(|(at, list)| may_fail(list) && is_followed(&lists[at + 1..]))
+    lists.len() <= MOST_LISTS
+        && lists.iter().enumerate().any(|(at, list)| may_fail(list) && is_followed(&lists[at + 1..]))
 }
 
 /// Splits a script where one list of commands ends and the next one begins: at `;`, `&`, and ends of lines.
@@ -163,6 +167,7 @@ mod tests {
         ] {
             assert!(!goes_on_in(script), "{script}");
         }
+        assert!(!goes_on_in(&"if a\nthen b\nelse\n".repeat(60_000)));
     }
 
     #[test]

@@ -4,7 +4,6 @@ use super::Findings;
 use crate::ast::{Dockerfile, Escape};
 use crate::diagnostic::Diagnostic;
 use crate::rule::Rule;
-use crate::span::Span;
 use crate::syntax::split_directive;
 
 pub(super) fn check(dockerfile: &Dockerfile, findings: &mut Findings<'_>) {
@@ -13,18 +12,12 @@ pub(super) fn check(dockerfile: &Dockerfile, findings: &mut Findings<'_>) {
     let end = source.included().first().map_or(usize::MAX, |first| first.start);
     let counts = dockerfile.directives.syntax.as_ref().map(|syntax| syntax.span);
     // One that is given twice at the top is an error of its own.
-    let is_at_top = |span: Span| {
-        let line = source.line_of(span.start);
-        (1..=line).all(|line| source.line(line).is_some_and(|line| is_directive(line.trim())))
-    };
+    let at_top = (1..).take_while(|line| source.line(*line).and_then(directive).is_some()).last().unwrap_or(0);
     for span in dockerfile.comments.iter().filter(|span| span.start < end) {
-        let text = source.slice(*span);
-        if is_at_top(*span) {
+        let Some((name, value)) = directive(source.slice(*span)) else { continue };
+        if source.line_of(span.start) <= at_top {
             continue;
         }
-        let Some((name, value)) = text.strip_prefix('#').map(str::trim_start).and_then(split_directive) else {
-            continue;
-        };
         let made = if name.eq_ignore_ascii_case("escape") {
             let other = match dockerfile.directives.escape() {
                 Escape::Backslash => "`",
@@ -49,7 +42,9 @@ pub(super) fn check(dockerfile: &Dockerfile, findings: &mut Findings<'_>) {
     }
 }
 
-fn is_directive(line: &str) -> bool {
-    let parts = line.strip_prefix('#').map(str::trim_start).and_then(split_directive);
-    parts.is_some_and(|(name, _)| ["syntax", "escape", "check"].iter().any(|known| known.eq_ignore_ascii_case(name)))
+/// Reads a comment as a directive of a known name.
+fn directive(line: &str) -> Option<(&str, &str)> {
+    let is_known = |name: &str| ["syntax", "escape", "check"].iter().any(|known| known.eq_ignore_ascii_case(name));
+    let parts = split_directive(line.trim().strip_prefix('#')?.trim_start())?;
+    is_known(parts.0).then_some(parts)
 }
