@@ -316,6 +316,13 @@ pub struct Run {
     pub security: Option<Spanned<Security>>,
     /// The values of `--device`, in order.
     pub devices: Vec<Device>,
+    /// What the flags say that a file opts in to; none without one, as nearly every RUN is. See [`Run::additions`].
+    pub(crate) additions: Option<Box<RunAdditions>>,
+}
+
+/// What the flags of RUN say that a file opts in to (docs/language-additions.md).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunAdditions {
     /// The value of `--timeout`, more than zero.
     pub timeout: Option<Spanned<Duration>>,
     /// The value of `--retry`: how often a step that failed is run again.

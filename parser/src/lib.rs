@@ -65,7 +65,7 @@ mod words;
 pub use ast::{
     Add, ArgDeclaration, Condition, Copy, CopySource, Device, Directives, Dockerfile, Escape, Form, Healthcheck,
     HealthcheckCommand, Heredoc, Instruction, InstructionKind, KeyValues, Network, Onbuild, Reset, ResetPart, Run,
-    RunHeredocs, Security, Stage, Word,
+    RunAdditions, RunHeredocs, Security, Stage, Word,
 };
 pub use boolean::parse_bool;
 pub use byte_size::parse_byte_size;

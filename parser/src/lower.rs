@@ -113,18 +113,19 @@ impl Lowering<'_> {
     }
 
     fn run(&mut self, span: Span, run: &Run) {
-        if let Some(env) = &run.env {
+        let additions = run.additions();
+        if let Some(env) = &additions.env {
             let help = "a value that is known only when the step has run is beyond a plain Dockerfile: write it into a \
                         file, and read that in the steps that need it";
             self.refuse(format!("RUN --env={} has no equal in a plain Dockerfile", env.value), env.span, help);
         }
-        for flag in &run.limits {
+        for flag in &additions.limits {
             let text = self.tree.source.slice(*flag);
             let message = format!("{text} is left out: no other builder limits a step");
             let made = Diagnostic::warning(codes::LIMIT_LEFT_OUT, message, *flag);
             self.lowered.diagnostics.push(made.with_help("what the step makes is the same without it"));
         }
-        let mut flags = run.limits.clone();
+        let mut flags = additions.limits.clone();
         flags.sort_unstable();
         self.text(span, flags);
     }

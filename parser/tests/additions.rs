@@ -131,9 +131,9 @@ fn limits_of_run_are_read() {
     let parsed = read(&with("run-limits", "FROM a\nRUN --timeout=1m30s --retry=2 --memory=64m x\n"));
     assert_eq!(messages(&parsed), [""; 0]);
     let InstructionKind::Run(run) = &parsed.dockerfile.stages[0].instructions[0].kind else { panic!() };
-    assert_eq!(run.timeout.map(|timeout| timeout.value.as_secs()), Some(90));
-    assert_eq!(run.retry.map(|retry| retry.value), Some(2));
-    assert_eq!(run.memory.map(|memory| memory.value), Some(64 << 20));
+    assert_eq!(run.additions().timeout.map(|timeout| timeout.value.as_secs()), Some(90));
+    assert_eq!(run.additions().retry.map(|retry| retry.value), Some(2));
+    assert_eq!(run.additions().memory.map(|memory| memory.value), Some(64 << 20));
     for (flag, message) in [
         ("--timeout=30", "E0217 time: missing unit in duration \"30\" for flag --timeout"),
         ("--timeout=0s", "E0218 --timeout=0s is less than 1ms"),

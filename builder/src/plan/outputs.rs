@@ -78,7 +78,7 @@ impl Evaluator<'_, '_> {
 
     /// Refuses `--env` of a name that ARG declares: in steps the argument would count, in the image the output.
     pub(super) fn check_output(&mut self, run: &Run) -> Option<()> {
-        let Some(env) = &run.env else { return Some(()) };
+        let Some(env) = &run.additions().env else { return Some(()) };
         if !self.state.arguments.iter().any(|(name, _)| *name == env.value) {
             return Some(());
         }
@@ -95,7 +95,7 @@ impl Evaluator<'_, '_> {
 
     /// Gives what `--env` asks for.
     pub(super) fn output(&mut self, run: &Run) -> Option<RunOutput> {
-        let env = run.env.as_ref()?;
+        let env = run.additions().env.as_ref()?;
         let id = OutputId(self.sources.outputs);
         self.sources.outputs += 1;
         Some(RunOutput { id, name: env.value.clone(), span: self.at(env.span) })

@@ -35,6 +35,7 @@ impl Evaluator<'_, '_> {
         let created_by = format!("RUN {}{} # buildkit", self.arguments_text(), command.argv.join(" "));
         let working_dir = &self.state.config.config.working_dir;
         let root = if self.is_windows() { "\\" } else { "/" };
+        let additions = run.additions();
         let op = RunOp {
             argv: command.argv,
             script: command.script,
@@ -49,9 +50,9 @@ impl Evaluator<'_, '_> {
             security: run.security.as_ref().map(|security| security.value).unwrap_or_default(),
             hostname: setting("BUILDKIT_SANDBOX_HOSTNAME").unwrap_or_else(|| HOSTNAME.to_owned()),
             cache_namespace: setting("BUILDKIT_CACHE_MOUNT_NS").unwrap_or_default(),
-            timeout: run.timeout.map(|timeout| timeout.value),
-            retry: run.retry.map_or(0, |retry| retry.value),
-            memory: run.memory.map(|memory| memory.value),
+            timeout: additions.timeout.map(|timeout| timeout.value),
+            retry: additions.retry.map_or(0, |retry| retry.value),
+            memory: additions.memory.map(|memory| memory.value),
         };
         self.push_step(Op::Run(Box::new(op)), title, created_by);
         if let Some(output) = &makes {

@@ -83,7 +83,7 @@ impl<'a> Scope<'a> {
                 }
             }
             InstructionKind::Run(run) => {
-                if let (Some(env), Some(values)) = (&run.env, &mut self.stage) {
+                if let (Some(env), Some(values)) = (&run.additions().env, &mut self.stage) {
                     values.insert(env.value.clone(), Value::Output);
                 }
             }

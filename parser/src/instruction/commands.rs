@@ -4,7 +4,9 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::Scope;
-use crate::ast::{Device, Form, Healthcheck, HealthcheckCommand, InstructionKind, Network, Run, RunHeredocs, Security};
+use crate::ast::{
+    Device, Form, Healthcheck, HealthcheckCommand, InstructionKind, Network, Run, RunAdditions, RunHeredocs, Security,
+};
 use crate::byte_size::parse_byte_size;
 use crate::codes;
 use crate::csv;
@@ -41,7 +43,16 @@ static HEALTHCHECK_FLAGS: &[FlagSpec] = &[
     ("retries", FlagKind::String),
 ];
 
+/// What a RUN says that has none of strake's flags.
+static NO_ADDITIONS: RunAdditions =
+    RunAdditions { timeout: None, retry: None, memory: None, limits: Vec::new(), env: None };
+
 impl Run {
+    /// Gives what the flags say that a file opts in to.
+    pub fn additions(&self) -> &RunAdditions {
+        self.additions.as_deref().unwrap_or(&NO_ADDITIONS)
+    }
+
     /// Says how the here-docs make up the command.
     pub fn heredoc_shape(&self) -> RunHeredocs {
         let Form::Shell(text) = &self.command else { return RunHeredocs::None };
@@ -79,7 +90,6 @@ impl Scope<'_> {
                 Err(diagnostic) => self.report(diagnostic),
             }
         }
-        let limits = LIMITS.iter().filter_map(|name| Some(flags.find(name)?.span)).collect();
         let networks = [("default", Network::Default), ("none", Network::None), ("host", Network::Host)];
         let securities = [("sandbox", Security::Sandbox), ("insecure", Security::Insecure)];
         Some(InstructionKind::Run(Box::new(Run {
@@ -89,12 +99,20 @@ impl Scope<'_> {
             network: self.read_choice(&mut flags, "network", &networks, codes::NETWORK, "invalid network mode"),
             security: self.read_choice(&mut flags, "security", &securities, codes::SECURITY, "invalid security mode"),
             devices,
-            timeout: self.read_timeout(&mut flags),
-            retry: self.read_retry(&mut flags),
-            memory: self.read_memory(&mut flags),
-            limits,
-            env: self.read_env(&mut flags),
+            additions: self.read_additions(&mut flags),
         })))
+    }
+
+    fn read_additions(&mut self, flags: &mut Flags) -> Option<Box<RunAdditions>> {
+        let limits = LIMITS.iter().filter_map(|name| Some(flags.find(name)?.span)).collect();
+        let additions = RunAdditions {
+            limits,
+            timeout: self.read_timeout(flags),
+            retry: self.read_retry(flags),
+            memory: self.read_memory(flags),
+            env: self.read_env(flags),
+        };
+        Some(additions).filter(|additions| *additions != NO_ADDITIONS).map(Box::new)
     }
 
     /// Reads `--env`: the name of a variable.
