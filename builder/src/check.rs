@@ -189,7 +189,7 @@ impl Phases<'_> {
         let line = ignore.rules.rules().first().map_or(1, |rule| rule.line);
         let mut diagnostic = found;
         let place = source.line_span(line).unwrap_or_default();
-        diagnostic.span = Span::new(place.start, place.start + source.line(line).unwrap_or_default().len());
+        diagnostic.span = Span::new(place.start(), place.start() + source.line(line).unwrap_or_default().len());
         let name: Arc<str> = ignore.name.as_str().into();
         let path = sources.host_path(&ignore.name);
         let file = CheckedFile { name: Arc::clone(&name), path, source: Arc::clone(&source) };

@@ -74,8 +74,8 @@ impl FoundIn {
         let included = whole.included();
         let hidden = strake_parser::lint::secret_values(&dockerfile);
         let part = |start: usize, end: usize| {
-            let local = hidden.iter().filter(|span| (start..end).contains(&span.start));
-            let local: Vec<Span> = local.map(|span| Span::new(span.start - start, span.end - start)).collect();
+            let local = hidden.iter().filter(|span| (start..end).contains(&span.start()));
+            let local: Vec<Span> = local.map(|span| Span::new(span.start() - start, span.end() - start)).collect();
             SourceText::new(whole.bytes(Span::new(start, end))).masked(&local)
         };
         let source = match included.first() {
@@ -102,10 +102,11 @@ impl FoundIn {
     /// from, become notes.
     pub(crate) fn finding(&self, mut diagnostic: Diagnostic) -> Finding {
         self.mask(&mut diagnostic);
-        let line = self.dockerfile.lines_of(diagnostic.span).first;
+        let line = self.dockerfile.lines_of(diagnostic.span).first();
         let file = self.file_at(diagnostic.span);
         let is_here = |span: Span| self.file_at(span).start == file.start;
-        let local = |span: Span| Span::new(span.start.saturating_sub(file.start), span.end.saturating_sub(file.start));
+        let local =
+            |span: Span| Span::new(span.start().saturating_sub(file.start), span.end().saturating_sub(file.start));
         let (here, elsewhere) =
             std::mem::take(&mut diagnostic.labels).into_iter().partition(|label| is_here(label.span));
         diagnostic.labels = here;
@@ -146,7 +147,7 @@ impl FoundIn {
 
     /// The first line of an instruction, counted in its own file.
     pub(crate) fn line_of(&self, instruction: Span) -> usize {
-        let line = self.dockerfile.source.line_of(instruction.start);
+        let line = self.dockerfile.source.line_of(instruction.start());
         line.saturating_sub(self.file_at(instruction).lines_before)
     }
 
@@ -154,7 +155,7 @@ impl FoundIn {
     pub(crate) fn location(&self, instruction: Span, lines: LineRange) -> Location {
         let file = self.index_at(instruction);
         let before = self.files[file].lines_before;
-        Location { file, first: lines.first.saturating_sub(before), last: lines.last.saturating_sub(before) }
+        Location { file, first: lines.first().saturating_sub(before), last: lines.last().saturating_sub(before) }
     }
 
     /// The file and those that it includes.
@@ -173,14 +174,14 @@ impl FoundIn {
 
     fn index_at(&self, span: Span) -> usize {
         // There is always the file itself, which begins at 0.
-        self.files.partition_point(|file| file.start <= span.start).saturating_sub(1)
+        self.files.partition_point(|file| file.start <= span.start()).saturating_sub(1)
     }
 }
 
 impl Serialize for Finding {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let found = &self.diagnostic;
-        let (line, column) = self.source.line_col(found.span.start);
+        let (line, column) = self.source.line_col(found.span.start());
         let mut out = serializer.serialize_struct("Finding", 9)?;
         out.serialize_field("file", &*self.file)?;
         out.serialize_field("line", &line)?;

@@ -19,7 +19,9 @@ fn meaning(bytes: &[u8]) -> Vec<String> {
         let text = match piece.kind {
             PieceKind::Blank => continue,
             PieceKind::Directive | PieceKind::Comment => dockerfile.source.slice(piece.span).trim().to_owned(),
-            PieceKind::From(stage) => format!("{:?} {:?} {:?} {:?}", stage.base, stage.platform, stage.name, stage.docs),
+            PieceKind::From(stage) => {
+                format!("{:?} {:?} {:?} {:?}", stage.base, stage.platform, stage.name, stage.docs)
+            }
             PieceKind::Instruction(instruction) => {
                 let mut kind = instruction.kind.clone();
                 match &mut kind {

@@ -10,10 +10,10 @@ fuzz_target!(|data: &[u8]| {
     let source = &dockerfile.source;
     for diagnostic in &parsed.diagnostics {
         let span = diagnostic.span;
-        assert!(span.start <= span.end && span.end <= source.text().len(), "{diagnostic:?}");
-        assert!(source.text().is_char_boundary(span.start) && source.text().is_char_boundary(span.end));
+        assert!(span.start() <= span.end() && span.end() <= source.text().len(), "{diagnostic:?}");
+        assert!(source.text().is_char_boundary(span.start()) && source.text().is_char_boundary(span.end()));
         let lines = dockerfile.lines_of(span);
-        assert!(lines.first <= lines.last, "{lines:?}");
+        assert!(lines.first() <= lines.last(), "{lines:?}");
     }
     if !source.text().is_empty() {
         let mut joined = if source.has_bom() { b"\xef\xbb\xbf".to_vec() } else { Vec::new() };

@@ -54,24 +54,24 @@ impl Dockerfile {
     /// The reference names the first of them in its messages (dockerfile.md §20.1).
     pub fn lines_of(&self, place: Span) -> LineRange {
         let is_in_order = self.source.included().is_empty();
-        let found = if is_in_order { self.find_lines(place.start) } else { self.search_lines(place.start) };
+        let found = if is_in_order { self.find_lines(place.start()) } else { self.search_lines(place.start()) };
         found.unwrap_or_else(|| {
-            let first = self.source.line_of(place.start);
-            let last = self.source.line_of(place.end.saturating_sub(1).max(place.start));
-            LineRange { first, last }
+            let first = self.source.line_of(place.start());
+            let last = self.source.line_of(place.end().saturating_sub(1).max(place.start()));
+            LineRange::new(first, last)
         })
     }
 
     /// Finds the instruction at `at` by halving: a file with a finding in each line is not read once for each.
     fn find_lines(&self, at: usize) -> Option<LineRange> {
         let within = |list: &[Instruction]| {
-            let before = list.partition_point(|instruction| instruction.span.start <= at).checked_sub(1)?;
-            (at < list[before].span.end).then_some(list[before].lines)
+            let before = list.partition_point(|instruction| instruction.span.start() <= at).checked_sub(1)?;
+            (at < list[before].span.end()).then_some(list[before].lines)
         };
-        let before = self.stages.partition_point(|stage| stage.from_span.start <= at).checked_sub(1);
+        let before = self.stages.partition_point(|stage| stage.from_span.start() <= at).checked_sub(1);
         match before.map(|index| &self.stages[index]) {
             None => within(&self.global_args).or_else(|| within(&self.orphans)),
-            Some(stage) if at < stage.from_span.end => Some(stage.lines),
+            Some(stage) if at < stage.from_span.end() => Some(stage.lines),
             Some(stage) => within(&stage.instructions),
         }
     }
@@ -82,7 +82,7 @@ impl Dockerfile {
         let inside = self.stages.iter().flat_map(|stage| &stage.instructions);
         let others = self.global_args.iter().chain(&self.orphans).chain(inside);
         let mut all = froms.chain(others.map(|instruction| (instruction.span, instruction.lines)));
-        all.find(|(span, _)| (span.start..span.end).contains(&at)).map(|(_, lines)| lines)
+        all.find(|(span, _)| (span.start()..span.end()).contains(&at)).map(|(_, lines)| lines)
     }
 }
 
@@ -171,7 +171,7 @@ impl Stage {
 
     /// Gives the logical text of the FROM line, as [`Instruction::original`] does.
     pub fn original<'a>(&'a self, source: &'a SourceText) -> &'a str {
-        self.joined.as_deref().unwrap_or_else(|| source.rest_of_line(self.from_span.start))
+        self.joined.as_deref().unwrap_or_else(|| source.rest_of_line(self.from_span.start()))
     }
 }
 
@@ -179,7 +179,7 @@ impl Instruction {
     /// Gives the logical text: continuations joined, comments within left out, here-doc bodies left out. `source` is
     /// the text of the tree that the instruction is of.
     pub fn original<'a>(&'a self, source: &'a SourceText) -> &'a str {
-        self.joined.as_deref().unwrap_or_else(|| source.rest_of_line(self.span.start))
+        self.joined.as_deref().unwrap_or_else(|| source.rest_of_line(self.span.start()))
     }
 }
 
@@ -467,7 +467,7 @@ pub struct Add {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heredoc {
     /// The delimiter without quotes; in COPY and ADD the name of the file.
-    pub name: String,
+    pub name: SmolStr,
     /// The word that starts it, as written (`<<-"EOF"`).
     pub word: Word,
     /// Whether variables in the body are expanded (no quoting in the delimiter).
@@ -546,7 +546,7 @@ mod tests {
         let found: Vec<_> = places.clone().map(|at| tree.find_lines(at)).collect();
         let searched: Vec<_> = places.map(|at| tree.search_lines(at)).collect();
         assert_eq!(found, searched);
-        let mut lines: Vec<_> = found.into_iter().flatten().map(|lines| lines.first).collect();
+        let mut lines: Vec<_> = found.into_iter().flatten().map(|lines| lines.first()).collect();
         lines.dedup();
         assert_eq!(lines, [2, 3, 4, 6, 8, 10, 14, 15, 16]);
     }

@@ -75,7 +75,7 @@ pub fn compose(parsed: &Parsed, options: &ParseOptions, how: Compose<'_>) -> Par
     let Dockerfile { global_args, orphans, stages, .. } = placed;
     let dockerfile = Dockerfile { source, directives, comments, global_args, orphans, stages };
     parse::check_whole(&dockerfile, &mut diagnostics);
-    diagnostics.sort_by_key(|diagnostic| diagnostic.span.start);
+    diagnostics.sort_by_key(|diagnostic| diagnostic.span.start());
     Parsed { dockerfile, diagnostics }
 }
 
@@ -248,8 +248,9 @@ impl Composer<'_> {
                         must be inside the build context";
             fail(codes::INCLUDE_READ, format!("{path} cannot be included: {why}")).with_help(help)
         })?;
-        if self.source.text().len() + bytes.len() > self.options.max_file {
-            let message = format!("with {path} the Dockerfile has more than {}", parse::in_mib(self.options.max_file));
+        if self.source.text().len() + bytes.len() > self.options.largest_file() {
+            let message =
+                format!("with {path} the Dockerfile has more than {}", parse::in_mib(self.options.largest_file()));
             return Err(fail(codes::FILE_TOO_LARGE, message).with_help("move data into files of the build context"));
         }
         if let Some(encoding) = parse::foreign_encoding(&bytes) {

@@ -1,12 +1,13 @@
 //! One record of comma-separated values, as `--mount` and `--device` take it.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// A field of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Field {
+pub(crate) struct Field<'a> {
     /// The text without the quotes.
-    pub(crate) text: String,
+    pub(crate) text: Cow<'a, str>,
     /// Where it is in the record, quotes included.
     pub(crate) range: Range<usize>,
     /// Whether it was quoted.
@@ -14,20 +15,22 @@ pub(crate) struct Field {
 }
 
 /// Splits a record as Go's `encoding/csv` does; the error says why that is not possible.
-pub(crate) fn split(record: &str) -> Result<Vec<Field>, &'static str> {
-    let mut fields = Vec::new();
+pub(crate) fn split(record: &str) -> Result<Vec<Field<'_>>, &'static str> {
+    // As many as there are commas, and one; of those within quotes there are few.
+    let mut fields = Vec::with_capacity(memchr::memchr_iter(b',', record.as_bytes()).count() + 1);
     let mut start = 0;
     loop {
         let rest = &record[start..];
         let (field, end) = match rest.strip_prefix('"') {
             Some(quoted) => split_quoted(quoted, start)?,
             None => {
-                let end = start + rest.find(',').unwrap_or(rest.len());
+                let is_end = |byte: u8| matches!(byte, b',' | b'"');
+                let end = start + rest.bytes().position(is_end).unwrap_or(rest.len());
                 let text = &record[start..end];
-                if text.contains('"') {
+                if record[end..].starts_with('"') {
                     return Err("bare \" in non-quoted field");
                 }
-                (Field { text: text.to_owned(), range: start..end, is_quoted: false }, end)
+                (Field { text: Cow::Borrowed(text), range: start..end, is_quoted: false }, end)
             }
         };
         fields.push(field);
@@ -39,7 +42,7 @@ pub(crate) fn split(record: &str) -> Result<Vec<Field>, &'static str> {
 }
 
 /// Reads a field after its opening quote; gives it and where it ends.
-fn split_quoted(quoted: &str, start: usize) -> Result<(Field, usize), &'static str> {
+fn split_quoted(quoted: &str, start: usize) -> Result<(Field<'static>, usize), &'static str> {
     let mut text = String::new();
     let mut from = 0;
     loop {
@@ -48,7 +51,7 @@ fn split_quoted(quoted: &str, start: usize) -> Result<(Field, usize), &'static s
         match quoted.as_bytes().get(close + 1) {
             None | Some(b',') => {
                 let end = start + 1 + close + 1;
-                return Ok((Field { text, range: start..end, is_quoted: true }, end));
+                return Ok((Field { text: Cow::Owned(text), range: start..end, is_quoted: true }, end));
             }
             Some(b'"') => {
                 text.push('"');

@@ -182,7 +182,7 @@ fn wrap(reason: &Reason, source: &[u8], span: Span) -> ExpandError {
     let shown = cut_middle(&String::from_utf8_lossy(&source[lines]), MAX_SHOWN);
     // The word stands in the text as it is, unless a line ends within it or tabs were stripped.
     let is_exact = span.len() == source.len() && !range.is_empty();
-    let span = if is_exact { Span::new(span.start + range.start, span.start + range.end) } else { span };
+    let span = if is_exact { Span::new(span.start() + range.start, span.start() + range.end) } else { span };
     ExpandError {
         code: reason.code,
         message: format!("failed to process {shown:?}: {}", cut_middle(&reason.message, MAX_SHOWN)),

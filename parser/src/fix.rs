@@ -21,15 +21,15 @@ pub struct Fixed {
 pub fn fix(source: &SourceText, found: &[Diagnostic]) -> Fixed {
     let mut edits: Vec<(usize, &Edit)> =
         found.iter().enumerate().filter_map(|(at, one)| Some((at, one.fix.as_deref()?))).collect();
-    edits.sort_by_key(|(_, edit)| (edit.span.start, edit.span.end));
+    edits.sort_by_key(|(_, edit)| (edit.span.start(), edit.span.end()));
     let mut chosen: Vec<(usize, &Edit)> = Vec::with_capacity(edits.len());
     for (at, edit) in edits {
         let is_apart = chosen.last().is_none_or(|(_, last)| {
-            last.span.end < edit.span.start || (last.span.end == edit.span.start && !edit.span.is_empty())
+            last.span.end() < edit.span.start() || (last.span.end() == edit.span.start() && !edit.span.is_empty())
         });
         // What is not UTF-8 could not be written back.
-        let is_text = !source.invalid_offsets().any(|offset| (edit.span.start..edit.span.end).contains(&offset));
-        if is_apart && is_text && edit.span.end <= source.text().len() {
+        let is_text = !source.invalid_offsets().any(|offset| (edit.span.start()..edit.span.end()).contains(&offset));
+        if is_apart && is_text && edit.span.end() <= source.text().len() {
             chosen.push((at, edit));
         }
     }
@@ -59,11 +59,11 @@ fn apply<'a>(source: &SourceText, edits: impl Iterator<Item = &'a Edit>) -> Vec<
     let has_returns = text.split_inclusive('\n').next().is_some_and(|line| line.ends_with("\r\n"));
     let mut from = 0;
     for edit in edits {
-        out.extend_from_slice(&source.bytes(Span::new(from, edit.span.start)));
+        out.extend_from_slice(&source.bytes(Span::new(from, edit.span.start())));
         let replacement = edit.replacement.replace("\r\n", "\n");
         let replacement = if has_returns { replacement.replace('\n', "\r\n") } else { replacement };
         out.extend_from_slice(replacement.as_bytes());
-        from = edit.span.end;
+        from = edit.span.end();
     }
     out.extend_from_slice(&source.bytes(Span::new(from, text.len())));
     out

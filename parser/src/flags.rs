@@ -10,6 +10,7 @@ use crate::keyword::Keyword;
 use crate::lines::LogicalLine;
 use crate::span::Span;
 use crate::suggest::suggest;
+use crate::words::{plain_length, split_at_equals, trim_start};
 
 /// A flag word of the tail, quotes and escapes removed.
 #[derive(Clone, Debug)]
@@ -84,7 +85,7 @@ impl<'a> FlagWords<'a> {
         let mut at = start;
         loop {
             let tail = &text[at..end];
-            let stripped = tail.trim_start();
+            let stripped = trim_start(tail);
             at = end - stripped.len();
             if !stripped.starts_with("--") {
                 return Self { words, rest: at };
@@ -139,7 +140,7 @@ impl<'a> FlagWords<'a> {
         out: &mut Vec<Diagnostic>,
     ) -> Option<Flag> {
         let span = line.span(word.start, word.end);
-        let (flag, value) = match word.text.split_once('=') {
+        let (flag, value) = match split_at_equals(&word.text) {
             Some((flag, value)) => (flag, Some(value)),
             None => (&*word.text, None),
         };
@@ -228,7 +229,7 @@ fn unknown_flag(
         return made("").with_help(feature.remedy());
     }
     if let Some(near) = suggest(name, names.clone()) {
-        let fix = Span::new(span.start, span.start + flag.len());
+        let fix = Span::new(span.start(), span.start() + flag.len());
         let made = made(&format!(" (did you mean {near}?)")).with_help(format!("write --{near}"));
         return if span.len() >= flag.len() { made.with_fix(fix, format!("--{near}")) } else { made };
     }
@@ -246,10 +247,10 @@ fn unknown_flag(
 
 /// Reads one word up to unquoted whitespace; quotes are removed, an escape makes the next character literal.
 fn scan_word(text: &str, escape: Escape) -> (Cow<'_, str>, usize) {
-    // Bytes first: most words have nothing but ASCII.
-    let is_end =
-        |byte: u8| !byte.is_ascii_graphic() || byte == b'\'' || byte == b'"' || char::from(byte) == escape.char();
-    let start = text.bytes().position(is_end).unwrap_or(text.len());
+    let start = plain_length(text.as_bytes());
+    if matches!(text.as_bytes().get(start), None | Some(b'\t'..=b'\r' | b' ')) {
+        return (Cow::Borrowed(&text[..start]), start);
+    }
     let is_end = |c: char| c.is_whitespace() || c == '\'' || c == '"' || c == escape.char();
     let plain = text[start..].find(is_end).map(|at| start + at);
     let Some(plain) = plain else { return (Cow::Borrowed(text), text.len()) };

@@ -116,7 +116,7 @@ impl Formatter<'_> {
 
     /// Says whether a comment in the first line looks like `#!`: only at the beginning of the line it is one.
     fn is_shebang(&self, piece: &Piece<'_>) -> bool {
-        piece.lines.first == 1 && self.dockerfile.source.slice(piece.span).trim_start().starts_with("#!")
+        piece.lines.first() == 1 && self.dockerfile.source.slice(piece.span).trim_start().starts_with("#!")
     }
 
     fn write_line(&mut self, span: Span, trim: Trim) {
@@ -127,7 +127,7 @@ impl Formatter<'_> {
             Trim::End | Trim::Both => text.trim_end().len(),
         };
         let start = if trim == Trim::Both { text.len() - text.trim_start().len() } else { 0 };
-        self.write_source(Span::new(span.start + start, span.start + end));
+        self.write_source(Span::new(span.start() + start, span.start() + end));
         self.out.extend_from_slice(self.line_end);
     }
 
@@ -137,13 +137,13 @@ impl Formatter<'_> {
 
     fn write_instruction(&mut self, lines: LineRange, may_indent: bool) {
         let source = &self.dockerfile.source;
-        let mut walk = Lines::starting_at(source, lines.first);
+        let mut walk = Lines::starting_at(source, lines.first());
         let Some(first) = walk.next() else { return };
         let line = LogicalLine::read(&first, &mut walk, self.escape, &mut Vec::new());
         let (start, end) = line.trimmed();
         let head = Head::read(&line.text, start..end, self.dockerfile.directives.language());
         let layout = Layout {
-            rows: Row::of(Lines::starting_at(source, lines.first), walk.number(), self.escape),
+            rows: Row::of(Lines::starting_at(source, lines.first()), walk.number(), self.escape),
             may_indent: may_indent && !line.text.contains("<<"),
             keeps_end: head.keyword == Some(Keyword::Onbuild),
         };
@@ -154,11 +154,11 @@ impl Formatter<'_> {
             let mut span = row.span;
             if let Some(indent) = indents[index] {
                 let text = source.slice(span);
-                span.start += text.len() - text.trim_start_matches([' ', '\t']).len();
+                span = Span::new(span.end() - text.trim_start_matches([' ', '\t']).len(), span.end());
                 self.out.resize(self.out.len() + indent, b' ');
             }
             if row.kind == RowKind::Text && !row.continues && !layout.keeps_end {
-                span.end = span.start + without_end(source.slice(span)).len();
+                span = Span::new(span.start(), span.start() + without_end(source.slice(span)).len());
             }
             self.write_text(span, &upper, blanks);
             if row.continues {
@@ -167,7 +167,7 @@ impl Formatter<'_> {
             self.out.extend_from_slice(self.line_end);
         }
         // The bodies of here-docs with their last lines, as they are.
-        let bodies = Span::new(walk.offset(), source.line_span(lines.last).map_or(0, |span| span.end));
+        let bodies = Span::new(walk.offset(), source.line_span(lines.last()).map_or(0, |span| span.end()));
         self.write_source(bodies);
         if !bodies.is_empty() && !source.slice(bodies).ends_with('\n') {
             self.out.extend_from_slice(self.line_end);
@@ -176,19 +176,19 @@ impl Formatter<'_> {
 
     /// Writes a part of a line: the bytes at `upper` in upper case, one blank instead of those at `blanks`.
     fn write_text(&mut self, span: Span, upper: &[usize], blanks: Span) {
-        let mut at = span.start;
-        let inside = |offset: usize| (span.start..span.end).contains(&offset);
+        let mut at = span.start();
+        let inside = |offset: usize| (span.start()..span.end()).contains(&offset);
         for offset in upper.iter().copied().filter(|offset| inside(*offset)) {
             self.write_source(Span::new(at, offset));
             let byte = self.dockerfile.source.text().as_bytes().get(offset).copied();
             self.out.extend(byte.map(|byte| byte.to_ascii_uppercase()));
             at = offset + 1;
-            if at == blanks.start && !blanks.is_empty() && blanks.end <= span.end {
+            if at == blanks.start() && !blanks.is_empty() && blanks.end() <= span.end() {
                 self.out.push(b' ');
-                at = blanks.end;
+                at = blanks.end();
             }
         }
-        self.write_source(Span::new(at, span.end));
+        self.write_source(Span::new(at, span.end()));
     }
 }
 

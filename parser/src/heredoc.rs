@@ -2,16 +2,19 @@
 
 use std::ops::Range;
 
+use smol_str::SmolStr;
+
 use crate::ast::{Heredoc, Word};
 use crate::lines::{Lines, LogicalLine};
 use crate::name::name_length;
 use crate::source::SourceText;
 use crate::span::Span;
+use crate::words::plain_length;
 
 /// The start of a here-doc, taken from a word like `2<<-"EOF"`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HeredocStart {
-    pub(crate) name: String,
+    pub(crate) name: SmolStr,
     pub(crate) expand: bool,
     pub(crate) strip_tabs: bool,
     pub(crate) fd: u32,
@@ -22,7 +25,7 @@ impl HeredocStart {
     ///
     /// The error is a delimiter whose quotes do not match.
     pub(crate) fn parse(word: &str) -> Result<Option<Self>, String> {
-        let digits = word.len() - word.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let digits = word.bytes().take_while(u8::is_ascii_digit).count();
         let Some(rest) = word[digits..].strip_prefix("<<") else { return Ok(None) };
         let (rest, strip_tabs) = match rest.strip_prefix('-') {
             Some(rest) => (rest, true),
@@ -40,12 +43,15 @@ impl HeredocStart {
 }
 
 struct Unquoted {
-    name: String,
+    name: SmolStr,
     expand: bool,
 }
 
 /// Removes quotes and escapes of a delimiter; none when it is not one word.
 fn unquote(text: &str) -> Result<Option<Unquoted>, String> {
+    if plain_length(text.as_bytes()) == text.len() {
+        return Ok(Some(Unquoted { name: text.into(), expand: true }));
+    }
     let mut name = String::with_capacity(text.len());
     let mut expand = true;
     let mut chars = text.chars();
@@ -77,7 +83,7 @@ fn unquote(text: &str) -> Result<Option<Unquoted>, String> {
             c => name.push(c),
         }
     }
-    Ok((!name.is_empty()).then_some(Unquoted { name, expand }))
+    Ok((!name.is_empty()).then(|| Unquoted { name: name.into(), expand }))
 }
 
 /// Splits a line into words as the reference does to find here-docs: quotes and escapes are kept, escape is `\`.
@@ -118,7 +124,7 @@ pub(crate) fn heredoc_words(text: &str) -> Option<Vec<Range<usize>>> {
                 at = end;
             }
             _ => {
-                let c = text[at..].chars().next()?;
+                let c = if byte.is_ascii() { char::from(byte) } else { text[at..].chars().next()? };
                 split_at(&mut words, &mut start, at, c);
                 at += c.len_utf8();
             }
@@ -191,7 +197,7 @@ pub(crate) struct Bodies {
     pub(crate) heredocs: Vec<Heredoc>,
     pub(crate) end: Option<usize>,
     /// The here-doc whose terminator is missing.
-    pub(crate) unterminated: Option<(String, Span)>,
+    pub(crate) unterminated: Option<(SmolStr, Span)>,
     /// A delimiter that cannot be read.
     pub(crate) error: Option<(String, Span)>,
 }
@@ -254,7 +260,7 @@ mod tests {
     fn starts(line: &str) -> Vec<String> {
         let words = heredoc_words(line).unwrap_or_default();
         let parsed = words.into_iter().map(|word| HeredocStart::parse(&line[word]));
-        parsed.filter_map(|start| start.ok().flatten()).map(|start| start.name).collect()
+        parsed.filter_map(|start| start.ok().flatten()).map(|start| start.name.into()).collect()
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! From a logical line to an instruction (dockerfile.md §4, §13).
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::ast::{Escape, Heredoc, Instruction, InstructionKind, Onbuild, Word};
@@ -11,7 +12,7 @@ use crate::json::{self, JsonArray};
 use crate::keyword::Keyword;
 use crate::lines::LogicalLine;
 use crate::span::{Span, Spanned};
-use crate::words::{is_blank, split_once_blank};
+use crate::words::{split_blanks, split_once_blank, trim_end, trim_start, word_end};
 
 mod blocks;
 mod commands;
@@ -31,17 +32,13 @@ pub(crate) struct Head<'a> {
     pub(crate) keyword: Option<Keyword>,
     flags: FlagWords<'a>,
     arguments: Range<usize>,
-    json: JsonArray,
+    json: JsonArray<'a>,
 }
 
 impl<'a> Head<'a> {
     /// Splits `range` of the text.
     pub(crate) fn read(text: &'a str, range: Range<usize>, language: Language) -> Self {
-        let bytes = text.as_bytes();
-        let mut end = range.start;
-        while end < range.end && !is_blank(bytes[end]) {
-            end += 1;
-        }
+        let end = word_end(text.as_bytes(), range.clone());
         let word = range.start..end;
         let keyword = Keyword::find(&text[word.clone()]).filter(|keyword| keyword.is_known(language.features));
         let flags = FlagWords::scan(text, end, range.end, language.escape);
@@ -100,7 +97,7 @@ pub(crate) struct Scope<'a> {
     name: &'static str,
     flags: &'a FlagWords<'a>,
     arguments: Range<usize>,
-    json: JsonArray,
+    json: JsonArray<'a>,
     heredocs: Vec<Heredoc>,
     statement: Span,
     out: &'a mut Vec<Diagnostic>,
@@ -191,16 +188,28 @@ impl<'a> Scope<'a> {
         Spanned::new(self.line.text[range.clone()].to_owned(), self.line.span(range.start, range.end))
     }
 
-    fn json_word(&self, (raw, range): (String, Range<usize>)) -> Word {
-        Word { raw: raw.into(), span: self.line.span(range.start, range.end) }
+    fn json_word(&self, (raw, range): (Cow<'_, str>, Range<u32>)) -> Word {
+        Word { raw: raw.into(), span: self.json_span(&range) }
+    }
+
+    fn json_span(&self, range: &Range<u32>) -> Span {
+        self.line.span(range.start as usize, range.end as usize)
     }
 
     /// Takes out the strings of the JSON form and where they are written; none in the other form.
-    fn take_strings(&mut self) -> Option<Vec<(String, Range<usize>)>> {
+    fn take_strings(&mut self) -> Option<Vec<(Cow<'a, str>, Range<u32>)>> {
         match &mut self.json {
             JsonArray::Strings(strings) => Some(std::mem::take(strings)),
             _ => None,
         }
+    }
+
+    /// Gives the arguments as words at blanks, in a list that has no room to spare: the tree keeps it.
+    fn blank_words(&self) -> Vec<Word> {
+        let ranges = split_blanks(self.text(), self.arguments.clone());
+        let mut words = Vec::with_capacity(ranges.clone().count());
+        words.extend(ranges.map(|range| self.word(range)));
+        words
     }
 
     fn read_flags(&mut self, known: &[FlagSpec]) -> Flags {
@@ -253,7 +262,7 @@ impl<'a> Scope<'a> {
             trigger.push_str(&heredoc.name);
         }
         let statement = self.line.span(head.word.start, head.arguments.end.max(head.word.end));
-        let docs_end = heredocs.last().map_or(statement.end, |heredoc| heredoc.span.end.max(statement.end));
+        let docs_end = heredocs.last().map_or(statement.end(), |heredoc| heredoc.span.end().max(statement.end()));
         let mut problems = Vec::new();
         let (keyword, word) = (head.keyword, head.word.clone());
         let nested = read_statement(self.line, head, heredocs, Language::plain(self.escape), &mut problems);
@@ -267,7 +276,7 @@ impl<'a> Scope<'a> {
         let instruction = Instruction {
             keyword: Spanned::new(Keyword::spelling(keyword, &text[word]), span),
             kind,
-            span: Span::new(statement.start, docs_end),
+            span: Span::new(statement.start(), docs_end),
             lines: self.line.lines,
             docs: Vec::new(),
             check_overrides: None,
@@ -296,7 +305,7 @@ fn soften(mut diagnostic: Diagnostic) -> Diagnostic {
 /// Gives the range without whitespace at its ends.
 pub(crate) fn trim(text: &str, range: Range<usize>) -> Range<usize> {
     let part = &text[range.clone()];
-    let start = range.end - part.trim_start().len();
-    let end = range.start + part.trim_end().len();
+    let start = range.end - trim_start(part).len();
+    let end = range.start + trim_end(part).len();
     start..end.max(start)
 }

@@ -1,23 +1,26 @@
 //! The JSON form of arguments (dockerfile.md §4.1), read as Go's `encoding/json` reads it.
 
+use std::borrow::Cow;
 use std::ops::Range;
+
+use crate::span::short;
 
 /// How deep values may nest, as in Go's decoder.
 const MAX_DEPTH: usize = 10_000;
 
 /// A tail read as JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum JsonArray {
+pub(crate) enum JsonArray<'a> {
     /// Not one whole array: the other form applies.
     No,
     /// An array that holds something that is no string; the range of that.
     NotStrings(Range<usize>),
-    /// Strings and where each is written.
-    Strings(Vec<(String, Range<usize>)>),
+    /// Strings and where each is written, in 32 bits so that the list can become one of words as it is.
+    Strings(Vec<(Cow<'a, str>, Range<u32>)>),
 }
 
 /// Reads `range` of `text`.
-pub(crate) fn read_array(text: &str, range: Range<usize>) -> JsonArray {
+pub(crate) fn read_array(text: &str, range: Range<usize>) -> JsonArray<'_> {
     let mut reader = Reader { text: &text[..range.end], at: range.start };
     reader.skip_blanks();
     if !reader.eat(b'[') {
@@ -27,7 +30,7 @@ pub(crate) fn read_array(text: &str, range: Range<usize>) -> JsonArray {
 }
 
 /// Finds the string member `name` of an object that is the whole text, as the detection of `syntax` does.
-pub(crate) fn read_member(text: &str, name: &str) -> Option<(String, Range<usize>)> {
+pub(crate) fn read_member<'a>(text: &'a str, name: &str) -> Option<(Cow<'a, str>, Range<usize>)> {
     let mut reader = Reader { text, at: 0 };
     reader.skip_blanks();
     if !reader.eat(b'{') {
@@ -63,8 +66,10 @@ pub(crate) fn read_member(text: &str, name: &str) -> Option<(String, Range<usize
     found.filter(|_| reader.at == text.len())
 }
 
-fn read_elements(reader: &mut Reader<'_>) -> Option<JsonArray> {
-    let mut strings = Vec::new();
+fn read_elements<'a>(reader: &mut Reader<'a>) -> Option<JsonArray<'a>> {
+    // As many as there are commas, and one; the tree keeps the list.
+    let commas = memchr::memchr_iter(b',', &reader.text.as_bytes()[reader.at..]).count();
+    let mut strings = Vec::with_capacity(commas + 1);
     let mut other = None;
     reader.skip_blanks();
     if !reader.eat(b']') {
@@ -73,7 +78,7 @@ fn read_elements(reader: &mut Reader<'_>) -> Option<JsonArray> {
             let start = reader.at;
             if reader.peek() == Some(b'"') {
                 let value = reader.string()?;
-                strings.push((value, start..reader.at));
+                strings.push((value, short(start)..short(reader.at)));
             } else {
                 reader.skip_value()?;
                 other.get_or_insert(start..reader.at);
@@ -91,7 +96,11 @@ fn read_elements(reader: &mut Reader<'_>) -> Option<JsonArray> {
     }
     Some(match other {
         Some(range) => JsonArray::NotStrings(range),
-        None => JsonArray::Strings(strings),
+        None => {
+            // Commas may stand in strings as well.
+            strings.shrink_to_fit();
+            JsonArray::Strings(strings)
+        }
     })
 }
 
@@ -118,9 +127,9 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a string; none when it is no valid one.
-    fn string(&mut self) -> Option<String> {
+    fn string(&mut self) -> Option<Cow<'a, str>> {
         self.eat(b'"').then_some(())?;
-        let mut out = self.plain()?.to_owned();
+        let mut out = Cow::Borrowed(self.plain()?);
         loop {
             match self.peek()? {
                 b'"' => {
@@ -129,6 +138,7 @@ impl<'a> Reader<'a> {
                 }
                 b'\\' => {
                     self.at += 1;
+                    let out = out.to_mut();
                     out.push(self.escape()?);
                     out.push_str(self.plain()?);
                 }
@@ -140,9 +150,9 @@ impl<'a> Reader<'a> {
     /// Reads what stands for itself, up to a quote, an escape or a sign that a string cannot hold.
     fn plain(&mut self) -> Option<&'a str> {
         let start = self.at;
-        while self.peek().is_some_and(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
-            self.at += 1;
-        }
+        let is_end = |byte: &u8| matches!(byte, ..0x20 | b'"' | b'\\');
+        let rest = &self.text.as_bytes()[start..];
+        self.at += rest.iter().position(is_end).unwrap_or(rest.len());
         self.text.get(start..self.at)
     }
 
@@ -276,7 +286,7 @@ mod tests {
 
     fn strings(text: &str) -> Option<Vec<String>> {
         match read_array(text, 0..text.len()) {
-            JsonArray::Strings(strings) => Some(strings.into_iter().map(|(value, _)| value).collect()),
+            JsonArray::Strings(strings) => Some(strings.into_iter().map(|(value, _)| value.into_owned()).collect()),
             _ => None,
         }
     }

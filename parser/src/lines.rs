@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::ast::Escape;
 use crate::source::SourceText;
 use crate::span::{LineRange, Span};
+use crate::words::{trim_end, trim_start};
 
 /// One physical line.
 #[derive(Clone, Copy, Debug)]
@@ -25,10 +26,7 @@ impl<'a> PhysicalLine<'a> {
 
     /// Gives the text without leading blanks, and where that begins.
     pub(crate) fn stripped(&self) -> (&'a str, usize) {
-        if self.text.as_bytes().first().is_some_and(u8::is_ascii_graphic) {
-            return (self.text, self.start);
-        }
-        let text = self.text.trim_start();
+        let text = trim_start(self.text);
         (text, self.end() - text.len())
     }
 }
@@ -62,8 +60,7 @@ impl<'a> Lines<'a> {
 
     /// Gives where the next line begins.
     pub(crate) fn offset(&self) -> usize {
-        let starts = self.source.line_starts();
-        starts.get(self.number).copied().unwrap_or(self.source.text().len())
+        self.source.line_start(self.number).unwrap_or(self.source.text().len())
     }
 }
 
@@ -77,10 +74,13 @@ impl<'a> Iterator for Lines<'a> {
             return None;
         }
         self.number += 1;
-        let line = text.get(start..self.offset())?;
+        let mut line = &text.as_bytes()[start..self.offset()];
+        line = line.strip_suffix(b"\n").unwrap_or(line);
         // The reference trims every CR that stands before the LF.
-        let text = line.strip_suffix('\n').unwrap_or(line).trim_end_matches('\r');
-        Some(PhysicalLine { start, text, number: self.number })
+        while let [before @ .., b'\r'] = line {
+            line = before;
+        }
+        Some(PhysicalLine { start, text: text.get(start..start + line.len())?, number: self.number })
     }
 }
 
@@ -117,13 +117,13 @@ impl<'a> LogicalLine<'a> {
             text: Cow::Borrowed(body),
             pieces: Vec::new(),
             start,
-            lines: LineRange { first: first.number, last: first.number },
+            lines: LineRange::new(first.number, first.number),
             has_empty_continuation: false,
             is_whole: !continues,
         };
         while continues {
             let Some(physical) = lines.next() else { break };
-            line.lines.last = physical.number;
+            line.lines = LineRange::new(first.number, physical.number);
             let (stripped, stripped_start) = physical.stripped();
             if stripped.starts_with('#') {
                 comments.push(Span::new(stripped_start, physical.end()));
@@ -148,6 +148,9 @@ impl<'a> LogicalLine<'a> {
 
     /// Gives the offset in the source of the byte at `offset`.
     pub(crate) fn source_offset(&self, offset: usize) -> usize {
+        if self.pieces.is_empty() {
+            return self.start + offset;
+        }
         let after = self.pieces.partition_point(|(logical, _)| *logical <= offset);
         match after.checked_sub(1).and_then(|index| self.pieces.get(index)) {
             Some((logical, source)) => source + (offset - logical),
@@ -171,8 +174,8 @@ impl<'a> LogicalLine<'a> {
 
     /// Gives the range of the text without blanks at its ends.
     pub(crate) fn trimmed(&self) -> (usize, usize) {
-        let start = self.text.len() - self.text.trim_start().len();
-        (start, self.text.trim_end().len().max(start))
+        let start = self.text.len() - trim_start(&self.text).len();
+        (start, trim_end(&self.text).len().max(start))
     }
 }
 
@@ -211,7 +214,7 @@ mod tests {
         let line = logical("RUN a\\\n  # note \\\n\n b\nRUN c");
         assert_eq!(line.text, "RUN a b");
         assert!(line.has_empty_continuation);
-        assert_eq!(line.lines, LineRange { first: 1, last: 4 });
+        assert_eq!(line.lines, LineRange::new(1, 4));
     }
 
     #[test]

@@ -90,10 +90,10 @@ pub fn check(
     // An edit of what is not UTF-8 could not be written back.
     let invalid: Vec<usize> = dockerfile.source.invalid_offsets().collect();
     for one in found.iter_mut().filter(|_| !invalid.is_empty()) {
-        let is_text = |fix: &Edit| !invalid.iter().any(|at| (fix.span.start..fix.span.end).contains(at));
+        let is_text = |fix: &Edit| !invalid.iter().any(|at| (fix.span.start()..fix.span.end()).contains(at));
         one.fix = one.fix.take().filter(|fix| is_text(fix));
     }
-    found.sort_by_key(|diagnostic| diagnostic.span.start);
+    found.sort_by_key(|diagnostic| diagnostic.span.start());
     found
 }
 

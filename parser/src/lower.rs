@@ -49,7 +49,7 @@ impl Lowering<'_> {
         spans.extend(directives.escape.iter().map(|value| value.span));
         spans.extend(directives.check.iter().map(|value| value.span));
         spans.sort_unstable();
-        let lines = spans.iter().filter_map(|span| self.tree.source.line(self.tree.source.line_of(span.start)));
+        let lines = spans.iter().filter_map(|span| self.tree.source.line(self.tree.source.line_of(span.start())));
         for line in lines.filter(|line| line.trim_start().starts_with('#')) {
             self.lowered.text.extend_from_slice(line.as_bytes());
             self.lowered.text.push(b'\n');
@@ -145,13 +145,13 @@ impl Lowering<'_> {
     /// Writes the lines of an instruction without some of its flags.
     fn text(&mut self, span: Span, without: impl IntoIterator<Item = Span>) {
         let source = &self.tree.source;
-        let mut at = span.start;
+        let mut at = span.start();
         for flag in without {
-            self.lowered.text.extend_from_slice(&source.bytes(Span::new(at, flag.start)));
-            let rest = source.slice(Span::new(flag.end, span.end));
-            at = flag.end + (rest.len() - rest.trim_start_matches([' ', '\t']).len());
+            self.lowered.text.extend_from_slice(&source.bytes(Span::new(at, flag.start())));
+            let rest = source.slice(Span::new(flag.end(), span.end()));
+            at = flag.end() + (rest.len() - rest.trim_start_matches([' ', '\t']).len());
         }
-        self.lowered.text.extend_from_slice(&source.bytes(Span::new(at, span.end)));
+        self.lowered.text.extend_from_slice(&source.bytes(Span::new(at, span.end())));
         if !self.lowered.text.ends_with(b"\n") {
             self.lowered.text.push(b'\n');
         }

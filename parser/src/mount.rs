@@ -2,11 +2,14 @@
 
 use std::borrow::Cow;
 
+use smol_str::SmolStr;
+
 use crate::ast::Word;
 use crate::codes;
 use crate::csv;
 use crate::diagnostic::Diagnostic;
 use crate::span::{Span, Spanned};
+use crate::words::split_at_equals;
 
 mod resolve;
 
@@ -27,7 +30,7 @@ pub struct MountOption {
     /// The value, not expanded; none for a key alone.
     pub value: Option<Word>,
     /// The field as written.
-    pub field: String,
+    pub field: SmolStr,
 }
 
 /// What a mount means.
@@ -158,20 +161,23 @@ impl Mount {
         // Offsets are only right where the value stands in one piece in the text.
         let is_exact = value.span.len() == value.raw.len();
         let place = |start: usize, end: usize| {
-            if is_exact { Span::new(value.span.start + start, value.span.start + end) } else { value.span }
+            if is_exact { Span::new(value.span.start() + start, value.span.start() + end) } else { value.span }
         };
         let options = fields.into_iter().map(|field| {
             let (start, end) = (field.range.start, field.range.end);
             let whole = place(start, end);
             let quote = usize::from(field.is_quoted);
-            match field.text.split_once('=') {
+            match split_at_equals(&field.text) {
                 Some((key, text)) => {
                     let at = start + quote + key.len();
                     let key = Spanned::new(lower(key), place(start + quote, at));
                     let text = Word { raw: text.into(), span: place(at + 1, end.saturating_sub(quote).max(at + 1)) };
-                    MountOption { key, value: Some(text), field: field.text }
+                    MountOption { key, value: Some(text), field: field.text.into() }
                 }
-                None => MountOption { key: Spanned::new(lower(&field.text), whole), value: None, field: field.text },
+                None => {
+                    let key = Spanned::new(lower(&field.text), whole);
+                    MountOption { key, value: None, field: field.text.into() }
+                }
             }
         });
         Ok(Self { options: options.collect(), span: value.span })

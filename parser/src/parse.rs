@@ -19,7 +19,7 @@ use crate::syntax;
 pub struct ParseOptions {
     /// The greatest length of a physical line in bytes.
     pub max_line: usize,
-    /// The greatest length of the file in bytes.
+    /// The greatest length of the file in bytes, those that it includes counted; 1 GiB where it is more.
     pub max_file: usize,
     /// The value of the build argument `BUILDKIT_SYNTAX`, which wins over `# syntax=`.
     pub syntax: Option<String>,
@@ -28,6 +28,17 @@ pub struct ParseOptions {
 impl Default for ParseOptions {
     fn default() -> Self {
         Self { max_line: 1 << 20, max_file: 16 << 20, syntax: None }
+    }
+}
+
+/// The greatest length of a file, whatever the options say: where each byte becomes a U+FFFD of three, offsets still have
+/// 32 bits.
+const MAX_FILE: usize = 1 << 30;
+
+impl ParseOptions {
+    /// Gives the greatest length of the file in bytes.
+    pub(crate) fn largest_file(&self) -> usize {
+        self.max_file.min(MAX_FILE)
     }
 }
 
@@ -73,7 +84,7 @@ pub fn parse<'a>(source: impl Into<Cow<'a, [u8]>>, options: &ParseOptions) -> Pa
     if !needs_composing(&dockerfile) {
         check_whole(&dockerfile, &mut diagnostics);
     }
-    diagnostics.sort_by_key(|diagnostic| diagnostic.span.start);
+    diagnostics.sort_by_key(|diagnostic| diagnostic.span.start());
     Parsed { dockerfile, diagnostics }
 }
 
@@ -83,15 +94,15 @@ fn explain_delimiters(source: &SourceText, diagnostics: &mut [Diagnostic]) {
     const NEAR: usize = 16 << 10;
     for found in diagnostics.iter_mut().filter(|found| found.code == codes::UNKNOWN_INSTRUCTION) {
         let word = source.slice(found.span);
-        let line = source.line(source.line_of(found.span.start)).unwrap_or_default();
+        let line = source.line(source.line_of(found.span.start())).unwrap_or_default();
         if line.trim() != word || word.len() > 32 {
             continue;
         }
-        let mut start = found.span.start.saturating_sub(NEAR);
+        let mut start = found.span.start().saturating_sub(NEAR);
         while !source.text().is_char_boundary(start) {
             start += 1;
         }
-        let above = source.slice(Span::new(start, found.span.start));
+        let above = source.slice(Span::new(start, found.span.start()));
         let starts = ["<<", "<<-", "<<\"", "<<'", "<<-\"", "<<-'", "<< "];
         if let Some(written) = starts.iter().map(|start| format!("{start}{word}")).find(|text| above.contains(text)) {
             found.message = format!("unknown instruction: {word}");
@@ -123,8 +134,8 @@ pub(crate) enum Item {
 impl Item {
     fn start(&self) -> usize {
         match self {
-            Self::From(stage) => stage.from_span.start,
-            Self::Other(instruction) => instruction.span.start,
+            Self::From(stage) => stage.from_span.start(),
+            Self::Other(instruction) => instruction.span.start(),
         }
     }
 }
@@ -167,7 +178,7 @@ pub(crate) fn parse_part(source: &SourceText, lines_before: usize, language: Lan
 pub(crate) fn place(tree: &mut Dockerfile, source: &SourceText, instruction: Instruction) {
     if let Some(stage) = tree.stages.last_mut() {
         // A line of an included file is no part of the text of the stage.
-        let file = |span: Span| source.included_at(span.start).map(|file| file.start);
+        let file = |span: Span| source.included_at(span.start()).map(|file| file.start);
         if source.included().is_empty() || file(stage.from_span) == file(instruction.span) {
             stage.span = stage.span.join(instruction.span);
         }
@@ -263,7 +274,7 @@ impl<'a> Parser<'a> {
         let span = Span::new(start, physical.end());
         self.comments.push(span);
         syntax::warn_of_late_features(self.source.slice(span), span, &mut self.diagnostics);
-        let text = self.source.slice(Span::new(start + 1, span.end));
+        let text = self.source.slice(Span::new(start + 1, span.end()));
         let trimmed = text.trim();
         if trimmed.is_empty() {
             self.docs.clear();
@@ -283,8 +294,8 @@ impl<'a> Parser<'a> {
         {
             bodies = Bodies::read(line, self.source, &mut self.lines);
         }
-        let span = Span::new(line.source_offset(start), bodies.end.unwrap_or(line.span(start, end).end));
-        let lines = LineRange { first: line.lines.first, last: self.lines.number().max(line.lines.last) };
+        let span = Span::new(line.source_offset(start), bodies.end.unwrap_or(line.span(start, end).end()));
+        let lines = LineRange::new(line.lines.first(), self.lines.number().max(line.lines.last()));
         self.report_heredocs(&bodies, span);
         let docs = std::mem::take(&mut self.docs);
         let check_overrides = syntax::read_overrides(&docs, &mut self.diagnostics).map(Box::new);
@@ -378,9 +389,10 @@ pub(crate) fn foreign_encoding(source: &[u8]) -> Option<&'static str> {
 fn refuse(source: &[u8], options: &ParseOptions) -> Option<Diagnostic> {
     let (code, message, help) = match foreign_encoding(source) {
         Some(encoding) => (codes::ENCODING, format!("the Dockerfile is encoded as {encoding}"), "save it as UTF-8"),
-        None if source.len() > options.max_file => {
+        None if source.len() > options.largest_file() => {
             // Whoever reads a stream stops a little above the limit, so that the size may not be known.
-            let message = format!("the Dockerfile has more than {}, which is the limit", in_mib(options.max_file));
+            let message =
+                format!("the Dockerfile has more than {}, which is the limit", in_mib(options.largest_file()));
             (codes::FILE_TOO_LARGE, message, "move data into files of the build context")
         }
         None => return None,
@@ -428,14 +440,14 @@ fn warn_of_invalid_bytes(
             kept.extend(stages.iter().flat_map(|stage| &stage.instructions).flat_map(heredoc_spans));
             kept.sort_unstable();
         }
-        let before = kept.partition_point(|span| span.start <= offset);
-        let inside = before.checked_sub(1).and_then(|index| kept.get(index)).is_some_and(|span| offset < span.end);
+        let before = kept.partition_point(|span| span.start() <= offset);
+        let inside = before.checked_sub(1).and_then(|index| kept.get(index)).is_some_and(|span| offset < span.end());
         let line = source.line_of(offset);
         if inside || line == last_line || line <= lines_before {
             continue;
         }
         last_line = line;
-        let start = source.line_span(line).map_or(offset, |span| span.start);
+        let start = source.line_span(line).map_or(offset, |span| span.start());
         let column = source.bytes(Span::new(start, offset)).len() + 1;
         let message = format!("line {} is not UTF-8 at byte {column}", line - lines_before);
         let help = "save the file as UTF-8; each such byte becomes U+FFFD in the image";

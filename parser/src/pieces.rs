@@ -48,7 +48,7 @@ impl Dockerfile {
         let others = self.global_args.iter().chain(&self.orphans);
         statements.extend(others.map(|instruction| (instruction.lines, PieceKind::Instruction(instruction))));
         // Those before the first FROM lie in two lists.
-        statements.sort_by_key(|(lines, _)| lines.first);
+        statements.sort_by_key(|(lines, _)| lines.first());
         for stage in &self.stages {
             statements.push((stage.lines, PieceKind::From(stage)));
             let inside = stage.instructions.iter();
@@ -59,20 +59,20 @@ impl Dockerfile {
         let mut pieces = Vec::new();
         let mut number = 1;
         while let Some(first) = self.source.line_span(number) {
-            let (lines, kind) = match statements.next_if(|(lines, _)| lines.first <= number) {
-                Some((lines, kind)) => (LineRange { first: number, last: lines.last.max(number) }, kind),
+            let (lines, kind) = match statements.next_if(|(lines, _)| lines.first() <= number) {
+                Some((lines, kind)) => (LineRange::new(number, lines.last().max(number)), kind),
                 None => {
                     let kind = match self.source.slice(first).trim_start().starts_with('#') {
                         true if directives.contains(&number) => PieceKind::Directive,
                         true => PieceKind::Comment,
                         false => PieceKind::Blank,
                     };
-                    (LineRange { first: number, last: number }, kind)
+                    (LineRange::new(number, number), kind)
                 }
             };
-            let last = self.source.line_span(lines.last).unwrap_or(first);
+            let last = self.source.line_span(lines.last()).unwrap_or(first);
             pieces.push(Piece { kind, span: first.join(last), lines });
-            number = lines.last + 1;
+            number = lines.last() + 1;
         }
         pieces
     }
@@ -85,6 +85,6 @@ impl Directives {
         spans.extend(self.syntax.iter().map(|value| value.span));
         spans.extend(self.escape.iter().map(|value| value.span));
         spans.extend(self.check.iter().map(|value| value.span));
-        spans.into_iter().map(|span| dockerfile.source.line_of(span.start)).collect()
+        spans.into_iter().map(|span| dockerfile.source.line_of(span.start())).collect()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::span::Span;
+use crate::span::{Span, short};
 
 /// The byte-order mark of UTF-8.
 const BOM: &[u8] = b"\xef\xbb\xbf";
@@ -14,7 +14,7 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourceText {
     text: String,
-    line_starts: Vec<usize>,
+    line_starts: Vec<u32>,
     invalid: Vec<(usize, u8)>,
     has_bom: bool,
     included: Vec<IncludedText>,
@@ -34,7 +34,7 @@ pub struct IncludedText {
 }
 
 impl SourceText {
-    /// Decodes `bytes`; what is given away is not copied.
+    /// Decodes `bytes`, which are at most 1 GiB; what is given away is not copied.
     pub fn new<'a>(bytes: impl Into<Cow<'a, [u8]>>) -> Self {
         let bytes = bytes.into();
         let has_bom = bytes.starts_with(BOM);
@@ -48,7 +48,7 @@ impl SourceText {
         // Counting is quick, and the list gets no room that it does not need.
         let mut line_starts = Vec::with_capacity(line_ends.clone().count() + 1);
         line_starts.push(0);
-        line_starts.extend(line_ends.map(|at| at + 1));
+        line_starts.extend(line_ends.map(|at| short(at + 1)));
         Self { text, line_starts, invalid, has_bom, included: Vec::new() }
     }
 
@@ -56,13 +56,13 @@ impl SourceText {
     pub(crate) fn append(&mut self, path: &str, bytes: &[u8], at: Span) -> usize {
         if !self.text.is_empty() && !self.text.ends_with('\n') {
             self.text.push('\n');
-            self.line_starts.push(self.text.len());
+            self.line_starts.push(short(self.text.len()));
         }
         let (start, lines_before) = (self.text.len(), self.line_count());
         self.included.push(IncludedText { path: path.to_owned(), start, lines_before, at });
         let (text, invalid) = decode(bytes.strip_prefix(BOM).unwrap_or(bytes));
         self.invalid.extend(invalid.into_iter().map(|(offset, byte)| (start + offset, byte)));
-        self.line_starts.extend(memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| start + at + 1));
+        self.line_starts.extend(memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| short(start + at + 1)));
         self.text.push_str(&text);
         lines_before
     }
@@ -85,12 +85,12 @@ impl SourceText {
 
     /// Gives the text of a span; the empty string when the span does not lie on character boundaries.
     pub fn slice(&self, span: Span) -> &str {
-        self.text.get(span.start..span.end).unwrap_or_default()
+        self.text.get(span.start()..span.end()).unwrap_or_default()
     }
 
     /// Gives what is left of the line from an offset on, without its line end.
     pub(crate) fn rest_of_line(&self, offset: usize) -> &str {
-        let end = self.line_starts.get(self.line_of(offset)).copied().unwrap_or(self.text.len());
+        let end = self.line_start(self.line_of(offset)).unwrap_or(self.text.len());
         let rest = self.slice(Span::new(offset, end));
         rest.strip_suffix('\n').unwrap_or(rest).trim_end_matches('\r')
     }
@@ -98,19 +98,19 @@ impl SourceText {
     /// Gives the original bytes of a span, also those that are not UTF-8.
     pub fn bytes(&self, span: Span) -> Cow<'_, [u8]> {
         let text = self.slice(span);
-        let first = self.invalid.partition_point(|(at, _)| *at < span.start);
-        let last = self.invalid.partition_point(|(at, _)| *at < span.end);
+        let first = self.invalid.partition_point(|(at, _)| *at < span.start());
+        let last = self.invalid.partition_point(|(at, _)| *at < span.end());
         let Some(bad) = self.invalid.get(first..last).filter(|bad| !bad.is_empty()) else {
             return Cow::Borrowed(text.as_bytes());
         };
         let mut out = Vec::with_capacity(text.len());
-        let mut from = span.start;
+        let mut from = span.start();
         for (at, byte) in bad {
             out.extend_from_slice(self.slice(Span::new(from, *at)).as_bytes());
             out.push(*byte);
             from = at + char::REPLACEMENT_CHARACTER.len_utf8();
         }
-        out.extend_from_slice(self.slice(Span::new(from, span.end)).as_bytes());
+        out.extend_from_slice(self.slice(Span::new(from, span.end())).as_bytes());
         Cow::Owned(out)
     }
 
@@ -120,17 +120,17 @@ impl SourceText {
     pub fn masked(&self, spans: &[Span]) -> Self {
         let mut out = self.clone();
         for span in spans {
-            let Some(hidden) = self.text.get(span.start..span.end) else { continue };
+            let Some(hidden) = self.text.get(span.start()..span.end()) else { continue };
             let mask: String = hidden.chars().map(mask).collect();
-            out.text.replace_range(span.start..span.end, &mask);
-            out.invalid.retain(|(at, _)| !(span.start..span.end).contains(at));
+            out.text.replace_range(span.start()..span.end(), &mask);
+            out.invalid.retain(|(at, _)| !(span.start()..span.end()).contains(at));
         }
         out
     }
 
-    /// Gives the offsets at which lines begin; after a final line end the last one is the end of the text.
-    pub(crate) fn line_starts(&self) -> &[usize] {
-        &self.line_starts
+    /// Gives where the line after so many others begins; after a final line end that is the end of the text.
+    pub(crate) fn line_start(&self, lines_before: usize) -> Option<usize> {
+        self.line_starts.get(lines_before).map(|start| *start as usize)
     }
 
     /// Says whether the input began with a byte-order mark.
@@ -146,20 +146,20 @@ impl SourceText {
     /// Gives the number of physical lines; a final line end does not begin another line.
     pub fn line_count(&self) -> usize {
         match self.line_starts.last() {
-            Some(last) if *last == self.text.len() => self.line_starts.len() - 1,
+            Some(last) if *last as usize == self.text.len() => self.line_starts.len() - 1,
             _ => self.line_starts.len(),
         }
     }
 
     /// Gives the 1-based line of an offset.
     pub fn line_of(&self, offset: usize) -> usize {
-        self.line_starts.partition_point(|start| *start <= offset).max(1)
+        self.line_starts.partition_point(|start| *start as usize <= offset).max(1)
     }
 
     /// Gives the 1-based line, and column in characters, of an offset.
     pub fn line_col(&self, offset: usize) -> (usize, usize) {
         let line = self.line_of(offset);
-        let start = self.line_starts.get(line - 1).copied().unwrap_or(0);
+        let start = self.line_start(line - 1).unwrap_or(0);
         let mut end = offset.min(self.text.len());
         while !self.text.is_char_boundary(end) {
             end -= 1;
@@ -179,9 +179,8 @@ impl SourceText {
         if number == 0 || number > self.line_count() {
             return None;
         }
-        let start = self.line_starts.get(number - 1).copied()?;
-        let end = self.line_starts.get(number).copied();
-        Some(Span::new(start, end.unwrap_or(self.text.len())))
+        let end = self.line_start(number).unwrap_or(self.text.len());
+        Some(Span::new(self.line_start(number - 1)?, end))
     }
 }
 

@@ -1,18 +1,33 @@
 //! Positions in a Dockerfile.
 
-/// A range of byte offsets into the decoded source text: `start` inclusive, `end` exclusive.
+/// A range of byte offsets into the decoded source text.
+///
+/// Offsets have 32 bits, since a tree holds very many of them: no text is larger ([`crate::ParseOptions::max_file`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Span {
-    /// Offset of the first byte.
-    pub start: usize,
-    /// Offset after the last byte.
-    pub end: usize,
+    start: u32,
+    end: u32,
+}
+
+/// Gives an offset or a number of a line, which is small enough in any text that is read.
+pub(crate) fn short(value: usize) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
 }
 
 impl Span {
     /// Makes a span; an `end` before `start` is raised to `start`.
     pub fn new(start: usize, end: usize) -> Self {
-        Self { start, end: end.max(start) }
+        Self { start: short(start), end: short(end.max(start)) }
+    }
+
+    /// Gives the offset of the first byte.
+    pub fn start(self) -> usize {
+        self.start as usize
+    }
+
+    /// Gives the offset after the last byte.
+    pub fn end(self) -> usize {
+        self.end as usize
     }
 
     /// Makes the empty span at `offset`.
@@ -27,7 +42,7 @@ impl Span {
 
     /// Gives the number of bytes.
     pub fn len(self) -> usize {
-        self.end - self.start
+        self.end() - self.start()
     }
 
     /// Says whether a byte is in both.
@@ -38,7 +53,7 @@ impl Span {
     /// Gives the smallest span that holds both.
     #[must_use]
     pub fn join(self, other: Self) -> Self {
-        Self::new(self.start.min(other.start), self.end.max(other.end))
+        Self { start: self.start.min(other.start), end: self.end.max(other.end) }
     }
 }
 
@@ -61,8 +76,23 @@ impl<T> Spanned<T> {
 /// The physical lines of an instruction, 1-based, both inclusive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct LineRange {
-    /// The first line.
-    pub first: usize,
-    /// The last line, here-doc bodies included.
-    pub last: usize,
+    first: u32,
+    last: u32,
+}
+
+impl LineRange {
+    /// Makes the range of the lines from `first` to `last`.
+    pub fn new(first: usize, last: usize) -> Self {
+        Self { first: short(first), last: short(last) }
+    }
+
+    /// Gives the number of the first line.
+    pub fn first(self) -> usize {
+        self.first as usize
+    }
+
+    /// Gives the number of the last line, here-doc bodies included.
+    pub fn last(self) -> usize {
+        self.last as usize
+    }
 }

@@ -255,7 +255,8 @@ fn detect_syntax(source: &SourceText, directives: &mut Directives, out: &mut Vec
     directives.syntax = slashes.into_iter().find(|(name, _)| *name == "syntax").map(|(_, value)| value);
     if directives.syntax.is_none() && text.trim_start().starts_with('{') {
         let member = json::read_member(text, "syntax");
-        directives.syntax = member.map(|(value, range)| Spanned::new(value, Span::new(range.start, range.end)));
+        directives.syntax =
+            member.map(|(value, range)| Spanned::new(value.into_owned(), Span::new(range.start, range.end)));
     }
 }
 

@@ -74,9 +74,9 @@ fn problems(parsed: &Parsed) -> String {
     };
     let mut out = String::new();
     for found in &parsed.diagnostics {
-        writeln!(out, "{} {}: {}", found.code, place(found.span.start), found.message).expect("a String takes all");
+        writeln!(out, "{} {}: {}", found.code, place(found.span.start()), found.message).expect("a String takes all");
         for label in &found.labels {
-            writeln!(out, "  {}: {}", place(label.span.start), label.message).expect("a String takes all");
+            writeln!(out, "  {}: {}", place(label.span.start()), label.message).expect("a String takes all");
         }
         if let Some(help) = &found.help {
             writeln!(out, "  help: {help}").expect("a String takes all");
@@ -337,7 +337,7 @@ fn spans_point_into_the_included_file() {
     ");
     let source = &parsed.dockerfile.source;
     for found in &parsed.diagnostics {
-        assert!(found.span.end <= source.text().len());
+        assert!(found.span.end() <= source.text().len());
     }
     let run = &parsed.dockerfile.stages[0].instructions[0];
     assert_eq!(source.slice(run.span), "RUN ok");

@@ -72,11 +72,11 @@ fn instructions_and_comments_cover_the_text() {
         spans.sort_unstable();
         let mut at = 0;
         for span in spans {
-            if span.start > at {
-                let between = &source.text()[at..span.start];
+            if span.start() > at {
+                let between = &source.text()[at..span.start()];
                 assert!(between.trim().is_empty(), "{name}: {between:?}");
             }
-            at = at.max(span.end);
+            at = at.max(span.end());
         }
         assert!(source.text()[at..].trim().is_empty(), "{name}");
     }
@@ -134,7 +134,7 @@ fn another_parser_finds_the_same_instructions() {
 
 fn render(parsed: &Parsed) -> String {
     let lines = parsed.diagnostics.iter().filter(|found| found.is_error()).map(|found| {
-        let line = parsed.dockerfile.lines_of(found.span).first;
+        let line = parsed.dockerfile.lines_of(found.span).first();
         format!("Dockerfile:{line}: {}\n{}\n", found.message, found.help.as_deref().unwrap_or_default())
     });
     lines.collect()

@@ -7,7 +7,7 @@ use strake_parser::{CheckSettings, Diagnostic, Escape, Expander, ParseOptions, S
 fn render(source: &SourceText, found: &[Diagnostic]) -> String {
     let mut out = String::new();
     for diagnostic in found {
-        let (line, column) = source.line_col(diagnostic.span.start);
+        let (line, column) = source.line_col(diagnostic.span.start());
         let text = source.slice(diagnostic.span);
         writeln!(
             out,
@@ -16,7 +16,7 @@ fn render(source: &SourceText, found: &[Diagnostic]) -> String {
         )
         .expect("a String takes all");
         for label in &diagnostic.labels {
-            let (line, column) = source.line_col(label.span.start);
+            let (line, column) = source.line_col(label.span.start());
             writeln!(out, "  label at {line}:{column}: {}", label.message).expect("a String takes all");
         }
         if let Some(help) = &diagnostic.help {

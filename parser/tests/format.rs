@@ -37,8 +37,8 @@ fn check_pieces(name: &str, bytes: &[u8]) {
     let mut statements = 0;
     let mut next = 1;
     for piece in dockerfile.pieces() {
-        assert_eq!(piece.lines.first, next, "{name}");
-        next = piece.lines.last + 1;
+        assert_eq!(piece.lines.first(), next, "{name}");
+        next = piece.lines.last() + 1;
         joined.extend_from_slice(&source.bytes(piece.span));
         let inner = match piece.kind {
             PieceKind::From(stage) => stage.from_span,
@@ -46,7 +46,7 @@ fn check_pieces(name: &str, bytes: &[u8]) {
             PieceKind::Directive | PieceKind::Comment | PieceKind::Blank => continue,
         };
         statements += 1;
-        assert!(piece.span.start <= inner.start && inner.end <= piece.span.end, "{name}: {piece:?}");
+        assert!(piece.span.start() <= inner.start() && inner.end() <= piece.span.end(), "{name}: {piece:?}");
     }
     assert_eq!(joined, bytes, "{name}");
     let inside: usize = dockerfile.stages.iter().map(|stage| stage.instructions.len() + 1).sum();

@@ -259,7 +259,7 @@ fn pairs_need_their_signs() {
 #[test]
 fn all_problems_are_reported_at_once() {
     let found = read("FROM scratch\nCPY a b\nCOPY --x a b\nUSER\n");
-    let lines: Vec<_> = found.diagnostics.iter().map(|found| found.span.start).collect();
+    let lines: Vec<_> = found.diagnostics.iter().map(|found| found.span.start()).collect();
     assert_eq!(lines.len(), 3);
     assert!(lines.is_sorted());
     assert_eq!(found.dockerfile.stages[0].instructions.len(), 3);
@@ -302,7 +302,7 @@ fn heredocs_take_their_bodies() {
 fn lines_of_an_instruction_hold_its_heredocs() {
     let parsed = read("FROM scratch\n\nRUN \\\n  <<A <<B\na\nA\nb\nB\nUSER x\n");
     let lines = parsed.dockerfile.stages[0].instructions[0].lines;
-    assert_eq!((lines.first, lines.last), (3, 8));
+    assert_eq!((lines.first(), lines.last()), (3, 8));
     assert_eq!(parsed.dockerfile.source.line(8), Some("B"));
 }
 
@@ -352,7 +352,7 @@ fn spans_point_at_the_words() {
     let InstructionKind::Copy(copy) = &instructions[0].kind else { panic!() };
     assert_eq!(source.slice(copy.from.as_ref().unwrap().span), "build");
     assert_eq!(source.slice(copy.dest.span), "/dst");
-    assert_eq!(source.line_col(copy.dest.span.start), (4, 3));
+    assert_eq!(source.line_col(copy.dest.span.start()), (4, 3));
     let InstructionKind::Run(run) = &instructions[1].kind else { panic!() };
     assert_eq!(source.slice(run.mounts[0].option("target").unwrap().span), "/c");
     assert_eq!(source.slice(run.mounts[0].options[0].key.span), "type");

@@ -17,9 +17,9 @@ fn spans(parsed: &Parsed) -> Vec<Span> {
     let pattern = Regex::new(r"Span \{ start: (\d+), end: (\d+) \}").expect("the test data is well-formed");
     pattern
         .captures_iter(&text)
-        .map(|found| Span {
-            start: found[1].parse().expect("the test data is well-formed"),
-            end: found[2].parse().expect("the test data is well-formed"),
+        .map(|found| {
+            let number = |at: usize| found[at].parse().expect("the test data is well-formed");
+            Span::new(number(1), number(2))
         })
         .collect()
 }
@@ -27,8 +27,8 @@ fn spans(parsed: &Parsed) -> Vec<Span> {
 fn check_spans(parsed: &Parsed) {
     let text = parsed.dockerfile.source.text();
     for span in spans(parsed) {
-        assert!(span.start <= span.end && span.end <= text.len(), "{span:?} of {}", text.len());
-        assert!(text.is_char_boundary(span.start) && text.is_char_boundary(span.end), "{span:?} in {text:?}");
+        assert!(span.start() <= span.end() && span.end() <= text.len(), "{span:?} of {}", text.len());
+        assert!(text.is_char_boundary(span.start()) && text.is_char_boundary(span.end()), "{span:?} in {text:?}");
     }
 }
 

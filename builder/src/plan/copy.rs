@@ -174,7 +174,7 @@ impl Evaluator<'_, '_> {
         } else {
             content.into_owned()
         };
-        Some(SourceKind::Inline { name: heredoc.name.clone(), bytes: bytes.into() })
+        Some(SourceKind::Inline { name: heredoc.name.to_string(), bytes: bytes.into() })
     }
 
     fn destination(&mut self, expander: &Expander<'_>, word: &Word, texts: &mut Vec<String>) -> Option<String> {

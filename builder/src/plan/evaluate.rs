@@ -535,7 +535,7 @@ impl Evaluator<'_, '_> {
             _ => false,
         };
         let stage = self.table.entries[self.index].stage;
-        if stage.instructions.iter().any(|other| other.span.start >= span.end && declares(other)) {
+        if stage.instructions.iter().any(|other| other.span.start() >= span.end() && declares(other)) {
             return format!("{name} gets its value below this line: move its ARG or ENV up");
         }
         if self.table.globals.is_declared(name) {

@@ -122,8 +122,9 @@ impl Lints {
 
     /// Takes back the warnings of a rule within an instruction: what is known of the base image excuses them.
     pub(super) fn withdraw(&mut self, rule: Rule, within: Span) {
-        self.found
-            .retain(|found| found.rule != Some(rule) || found.span.start < within.start || found.span.end > within.end);
+        self.found.retain(|found| {
+            found.rule != Some(rule) || found.span.start() < within.start() || found.span.end() > within.end()
+        });
     }
 
     /// Adds the warning of a build check, if it is wanted here.

@@ -84,9 +84,9 @@ pub(super) fn outline(table: &Table<'_>, target: usize, graph: &BuildGraph) -> O
         }
     }
     outlined.arguments = arguments.found;
-    outlined.arguments.sort_by_key(|argument| argument.span.start);
+    outlined.arguments.sort_by_key(|argument| argument.span.start());
     for mounts in [&mut outlined.secrets, &mut outlined.agents, &mut outlined.caches] {
-        mounts.sort_by_key(|mount| mount.span.start);
+        mounts.sort_by_key(|mount| mount.span.start());
     }
     outlined
 }

@@ -71,7 +71,7 @@ impl Evaluator<'_, '_> {
             let at = text.match_indices(&pattern).map(|(at, _)| at).find(ends)?;
             let end = at + pattern.len();
             let closes = sign.len() > 1 && text[end..].starts_with('}');
-            Some(Span::new(within.start + at, within.start + end + usize::from(closes)))
+            Some(Span::new(within.start() + at, within.start() + end + usize::from(closes)))
         });
         found.min().unwrap_or(within)
     }

@@ -101,7 +101,7 @@ impl Evaluator<'_, '_> {
         let first_line = Some(title::first_line(&String::from_utf8_lossy(&content)));
         if !self.is_windows() && content.starts_with(b"#!") {
             let argv = self.with_shell(format!("/dev/pipes/{}", heredoc.name));
-            return Command { argv, script: Some((heredoc.name.clone(), content.into_owned())), first_line };
+            return Command { argv, script: Some((heredoc.name.to_string(), content.into_owned())), first_line };
         }
         let argv = self.with_shell(String::from_utf8_lossy(&content).into_owned());
         Command { argv, script: None, first_line }

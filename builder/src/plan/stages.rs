@@ -445,9 +445,9 @@ impl<'a> Table<'a> {
 fn flag_with_blanks(dockerfile: &Dockerfile, word: &Word) -> Option<Span> {
     const FLAG: &str = "--platform=";
     let text = dockerfile.source.text();
-    let before = text.get(..word.span.start)?;
-    let after = text.get(word.span.end..)?;
+    let before = text.get(..word.span.start())?;
+    let after = text.get(word.span.end()..)?;
     let blanks = after.len() - after.trim_start_matches([' ', '\t']).len();
     let is_plain = before.ends_with(FLAG) && dockerfile.source.slice(word.span) == word.raw && blanks > 0;
-    is_plain.then(|| Span::new(word.span.start - FLAG.len(), word.span.end + blanks))
+    is_plain.then(|| Span::new(word.span.start() - FLAG.len(), word.span.end() + blanks))
 }

@@ -20,7 +20,7 @@ pub fn finding(finding: &Finding, colour: bool) -> String {
     let text = finding.source.text();
     let code = found.rule.map_or_else(|| found.code.to_owned(), |rule| format!("{} {}", found.code, rule.name()));
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-    if found.span.is_empty() && (found.span.start == 0 || found.span.start >= text.trim_end().len()) {
+    if found.span.is_empty() && (found.span.start() == 0 || found.span.start() >= text.trim_end().len()) {
         // The command line or the file as a whole: no line of it is wrong.
         let mut group = level.primary_title(&message).id(&code).element(Origin::path(&*finding.file));
         if let Some(help) = &found.help {
@@ -32,15 +32,15 @@ pub fn finding(finding: &Finding, colour: bool) -> String {
     let first = finding.source.line_of(lines.start);
     let mut snippet = Snippet::source(&text[lines.clone()]).line_start(first).path(&*finding.file).fold(true);
     let clamp = |span: strake::Span| {
-        let start = span.start.min(text.len());
-        start - lines.start..span.end.clamp(start, text.len()) - lines.start
+        let start = span.start().min(text.len());
+        start - lines.start..span.end().clamp(start, text.len()) - lines.start
     };
     snippet = snippet.annotation(AnnotationKind::Primary.span(clamp(found.span)));
     for label in &found.labels {
         snippet = snippet.annotation(AnnotationKind::Context.span(clamp(label.span)).label(label.message.as_str()));
     }
     let mut group = level.primary_title(&message).id(&code).element(snippet);
-    let (line, _) = finding.source.line_col(found.span.start);
+    let (line, _) = finding.source.line_col(found.span.start());
     let begins = format!("the instruction begins at {}:{}", finding.file, finding.line);
     if finding.line < line {
         group = group.element(Level::NOTE.message(&begins));
@@ -59,8 +59,8 @@ pub fn finding(finding: &Finding, colour: bool) -> String {
 /// Gives the whole lines from the first place that a finding shows to the last: the rest of a long file costs time.
 fn shown_lines(found: &strake::Diagnostic, text: &str) -> std::ops::Range<usize> {
     let spans = || found.labels.iter().map(|label| label.span).chain([found.span]);
-    let start = spans().map(|span| span.start).min().unwrap_or_default().min(text.len());
-    let end = spans().map(|span| span.end).max().unwrap_or_default().clamp(start, text.len());
+    let start = spans().map(|span| span.start()).min().unwrap_or_default().min(text.len());
+    let end = spans().map(|span| span.end()).max().unwrap_or_default().clamp(start, text.len());
     let before = text.as_bytes()[..start].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     let after = text.as_bytes()[end..].iter().position(|byte| *byte == b'\n').map_or(text.len(), |at| end + at + 1);
     before..after

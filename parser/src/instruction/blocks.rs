@@ -13,7 +13,7 @@ impl Scope<'_> {
     pub(super) fn read_include(&mut self) -> Option<InstructionKind> {
         self.read_flags(&[]);
         let help = "write INCLUDE PATH; the path is relative to this file's folder, and holds no variables";
-        let words = split_quoted(self.text(), self.arguments.clone(), self.escape);
+        let words: Vec<_> = split_quoted(self.text(), self.arguments.clone(), self.escape).collect();
         let [word] = words.as_slice() else {
             self.missing_arguments("exactly one argument", help);
             return None;
@@ -42,7 +42,7 @@ impl Scope<'_> {
         if self.arguments.is_empty() {
             return Some(InstructionKind::Else(None));
         }
-        let words = split_quoted(self.text(), self.arguments.clone(), self.escape);
+        let words: Vec<_> = split_quoted(self.text(), self.arguments.clone(), self.escape).collect();
         let is_if = |word: &Range<usize>| self.text()[word.clone()].eq_ignore_ascii_case("if");
         match words.first().filter(|word| is_if(word)) {
             Some(word) => {
@@ -69,7 +69,7 @@ impl Scope<'_> {
     }
 
     fn read_condition(&mut self, range: Range<usize>) -> Option<Condition> {
-        let words = split_quoted(self.text(), range, self.escape);
+        let words: Vec<_> = split_quoted(self.text(), range, self.escape).collect();
         let condition = match words.as_slice() {
             [word] if !matches!(&self.text()[word.clone()], "==" | "!=") => {
                 Some(Condition::IsSet(self.word(word.clone())))

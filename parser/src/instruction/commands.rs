@@ -76,7 +76,7 @@ impl Scope<'_> {
             self.report(Diagnostic::error(codes::MISSING_ARGUMENTS, message, self.statement).with_help(help));
             return None;
         }
-        let mut mounts = Vec::new();
+        let mut mounts = Vec::with_capacity(flags.all("mount").count());
         for flag in flags.all("mount") {
             match Mount::parse(&flag.value) {
                 Ok(mount) => mounts.push(mount),
@@ -202,7 +202,7 @@ impl Scope<'_> {
 
     fn read_json(&mut self) -> Option<Vec<Spanned<String>>> {
         let strings = self.take_strings()?.into_iter();
-        Some(strings.map(|(value, range)| Spanned::new(value, self.line.span(range.start, range.end))).collect())
+        Some(strings.map(|(value, range)| Spanned::new(value.into_owned(), self.json_span(&range))).collect())
     }
 
     pub(super) fn read_shell(&mut self) -> Option<InstructionKind> {
@@ -344,7 +344,7 @@ fn read_device(flag: &Flag) -> Result<Device, Diagnostic> {
             }
             ("name", Some(_)) if !name.is_empty() => return Err(fail(format!("device name already set to {name}"))),
             ("name", Some(value)) => value.clone_into(&mut name),
-            _ if name.is_empty() => field.clone_into(&mut name),
+            _ if name.is_empty() => field.as_ref().clone_into(&mut name),
             (_, None) => return Err(fail(format!("invalid field '{field}' must be a key=value pair"))),
             (key, Some(_)) => {
                 let near = suggest(key, ["name", "required"]);

@@ -10,7 +10,6 @@ use crate::flags::{FlagKind, FlagSpec, Flags};
 use crate::heredoc::HeredocStart;
 use crate::json::JsonArray;
 use crate::span::Span;
-use crate::words::split_blanks;
 
 static COPY_FLAGS: &[FlagSpec] = &[
     ("from", FlagKind::String),
@@ -73,33 +72,37 @@ impl Scope<'_> {
             self.report(Diagnostic::error(codes::HEREDOC_DESTINATION, message, dest.span).with_help(help));
             return None;
         }
-        let mut sources = Vec::with_capacity(words.len());
         let mut has_heredoc = false;
         let heredocs = std::mem::take(&mut self.heredocs);
         // Of two here-docs with one name the reference takes the later body for both.
-        let by_name: HashMap<&str, &Heredoc> =
-            heredocs.iter().map(|heredoc| (heredoc.name.as_str(), heredoc)).collect();
+        let by_name: HashMap<&str, &Heredoc> = match heredocs.as_slice() {
+            [] | [_] => HashMap::new(),
+            several => several.iter().map(|heredoc| (heredoc.name.as_str(), heredoc)).collect(),
+        };
+        let find = |name: &str| match heredocs.as_slice() {
+            [only] => Some(only).filter(|only| only.name == name),
+            _ => by_name.get(name).copied(),
+        };
         let mut size = 0;
-        for word in words {
-            let Some(start) = start_of(&word) else {
-                sources.push(CopySource::Word(word));
-                continue;
-            };
+        // The words' own list becomes that of the sources.
+        let sources = words.into_iter().map(|word| {
+            let Some(start) = start_of(&word) else { return Some(CopySource::Word(word)) };
             has_heredoc = true;
-            let mut heredoc = match by_name.get(start.name.as_str()) {
+            let mut heredoc = match find(&start.name) {
                 Some(heredoc) => {
                     size += heredoc.body.len();
                     if size > MAX_BODIES {
                         self.bodies_too_large(word.span);
                         return None;
                     }
-                    (*heredoc).clone()
+                    heredoc.clone()
                 }
                 None => self.heredoc_without_body(start, &word),
             };
             heredoc.word = word;
-            sources.push(CopySource::Heredoc(Box::new(heredoc)));
-        }
+            Some(CopySource::Heredoc(Box::new(heredoc)))
+        });
+        let sources = sources.collect::<Option<Vec<_>>>()?;
         self.check_unused_heredocs(&heredocs, has_heredoc);
         Some(Copy {
             sources,
@@ -130,7 +133,7 @@ impl Scope<'_> {
             strip_tabs: start.strip_tabs,
             fd: start.fd,
             body: Vec::new(),
-            span: Span::at(self.statement.end),
+            span: Span::at(self.statement.end()),
         }
     }
 
@@ -154,6 +157,6 @@ impl Scope<'_> {
         if let Some(strings) = self.take_strings() {
             return strings.into_iter().map(|string| self.json_word(string)).collect();
         }
-        split_blanks(self.text(), self.arguments.clone()).map(|word| self.word(word)).collect()
+        self.blank_words()
     }
 }

@@ -6,18 +6,14 @@ use super::{Scope, trim};
 use crate::ast::{ArgDeclaration, InstructionKind, KeyValues, Word};
 use crate::codes;
 use crate::diagnostic::Diagnostic;
-use crate::words::{split_blanks, split_once_blank, split_quoted};
+use crate::words::{split_at_equals, split_blanks, split_once_blank, split_quoted};
 
 impl Scope<'_> {
     pub(super) fn read_arg(&mut self) -> Option<InstructionKind> {
         self.drop_flags(self.name);
-        let words = split_quoted(self.text(), self.arguments.clone(), self.escape);
-        if words.is_empty() {
-            self.missing_arguments("at least one argument", "write ARG NAME or ARG NAME=DEFAULT");
-            return None;
-        }
-        let mut declared = Vec::with_capacity(words.len());
-        for word in words {
+        // Most ARG declare one.
+        let mut declared = Vec::with_capacity(1);
+        for word in split_quoted(self.text(), self.arguments.clone(), self.escape) {
             let (name, default) = self.split_at_equals(&word);
             if name.is_empty() {
                 self.blank_name(&word);
@@ -26,13 +22,17 @@ impl Scope<'_> {
             declared
                 .push(ArgDeclaration { name: self.spanned(name), default: default.map(|default| self.word(default)) });
         }
+        if declared.is_empty() {
+            self.missing_arguments("at least one argument", "write ARG NAME or ARG NAME=DEFAULT");
+            return None;
+        }
         Some(InstructionKind::Arg(declared))
     }
 
     /// Reads the pairs of ENV or LABEL (dockerfile.md §5.2).
     pub(super) fn read_pairs(&mut self) -> Option<KeyValues> {
         self.read_flags(&[]);
-        let words = split_quoted(self.text(), self.arguments.clone(), self.escape);
+        let words: Vec<_> = split_quoted(self.text(), self.arguments.clone(), self.escape).collect();
         let Some(first) = words.first() else {
             let help = format!("write {} NAME=VALUE", self.name);
             self.missing_arguments("at least one argument", &help);
@@ -98,8 +98,8 @@ impl Scope<'_> {
     }
 
     fn split_at_equals(&self, word: &Range<usize>) -> (Range<usize>, Option<Range<usize>>) {
-        match self.text()[word.clone()].find('=') {
-            Some(at) => (word.start..word.start + at, Some(word.start + at + 1..word.end)),
+        match split_at_equals(&self.text()[word.clone()]) {
+            Some((name, value)) => (word.start..word.start + name.len(), Some(word.end - value.len()..word.end)),
             None => (word.clone(), None),
         }
     }
@@ -137,7 +137,7 @@ impl Scope<'_> {
 
     pub(super) fn read_expose(&mut self) -> Option<InstructionKind> {
         self.read_flags(&[]);
-        let words: Vec<_> = split_blanks(self.text(), self.arguments.clone()).map(|word| self.word(word)).collect();
+        let words = self.blank_words();
         if words.is_empty() {
             self.missing_arguments("at least one argument", "write EXPOSE PORT or EXPOSE PORT/udp");
             return None;
@@ -163,7 +163,7 @@ impl Scope<'_> {
     /// Reads a JSON array, or words at blanks; blanks around the strings of VOLUME are no part of a path.
     fn read_list(&mut self) -> Vec<Word> {
         if let Some(strings) = self.take_strings() {
-            let trimmed = strings.into_iter().map(|(value, range)| self.json_word((value.trim().to_owned(), range)));
+            let trimmed = strings.into_iter().map(|(value, range)| self.json_word((value.trim().into(), range)));
             return trimmed.collect();
         }
         let words = split_blanks(self.text(), self.arguments.clone());

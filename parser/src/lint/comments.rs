@@ -11,9 +11,9 @@ pub(super) fn check(source: &SourceText, instruction: &Instruction, findings: &m
     let Some(start) = begin(source, &instruction.kind) else { return };
     let line = source.line_of(start);
     let Some(whole) = source.line_span(line) else { return };
-    let text = source.slice(Span::new(start, whole.end)).trim_end();
+    let text = source.slice(Span::new(start, whole.end())).trim_end();
     // The line may go on.
-    let text = if line < instruction.lines.last { text.trim_end_matches(['\\', '`']).trim_end() } else { text };
+    let text = if line < instruction.lines.last() { text.trim_end_matches(['\\', '`']).trim_end() } else { text };
     let keyword = instruction.keyword.value.to_uppercase();
     let message = format!("{text:?} is no comment but part of the {keyword}");
     let made = Diagnostic::lint(Rule::TrailingComment, message, Span::new(start, start + text.len()));
@@ -23,7 +23,7 @@ pub(super) fn check(source: &SourceText, instruction: &Instruction, findings: &m
 
 /// Gives where the comment begins.
 pub(super) fn begin(source: &SourceText, kind: &InstructionKind) -> Option<usize> {
-    let hash = |span: Span| source.slice(span).starts_with('#').then_some(span.start);
+    let hash = |span: Span| source.slice(span).starts_with('#').then_some(span.start());
     match kind {
         InstructionKind::Arg(items) => items.iter().skip(1).find_map(|item| hash(item.name.span)),
         InstructionKind::Env(pairs) | InstructionKind::Label(pairs) if pairs.is_legacy => {
@@ -55,7 +55,7 @@ fn within(source: &SourceText, word: &Word, sign: &str) -> Option<usize> {
         let is_kept = before.contains(['"', '\'']) || before.trim_end().ends_with(['\\', '`']);
         before.ends_with([' ', '\t']) && !before.trim().is_empty() && !is_kept
     });
-    behind.next().map(|at| word.span.start + at)
+    behind.next().map(|at| word.span.start() + at)
 }
 
 /// Finds the sign as a path of its own, or at the begin of the last path; files may have names that begin with it.
@@ -66,5 +66,5 @@ fn of_paths(source: &SourceText, sources: &[CopySource], dest: &Word) -> Option<
     });
     let alone = words.skip(1).chain([dest]).find(|word| source.slice(word.span) == "#");
     let last = (sources.len() > 1 && source.slice(dest.span).starts_with('#')).then_some(dest);
-    alone.or(last).map(|word| word.span.start)
+    alone.or(last).map(|word| word.span.start())
 }

@@ -13,7 +13,7 @@ fn found(text: &str) -> Vec<Diagnostic> {
 fn lines_of(rule: Rule, text: &str) -> Vec<usize> {
     let source = crate::SourceText::new(text.as_bytes());
     let found = found(text).into_iter().filter(|one| one.rule == Some(rule));
-    found.map(|one| source.line_of(one.span.start)).collect()
+    found.map(|one| source.line_of(one.span.start())).collect()
 }
 
 #[track_caller]
@@ -343,7 +343,7 @@ fn one_edit_of_the_syntax_line_serves_all_features() {
             .into_iter()
             .filter(|one| one.rule == Some(Rule::FeatureNewerThanSyntax))
             .filter_map(|one| one.fix)
-            .map(|fix| format!("{}{}{}", &text[..fix.span.start], fix.replacement, &text[fix.span.end..]))
+            .map(|fix| format!("{}{}{}", &text[..fix.span.start()], fix.replacement, &text[fix.span.end()..]))
             .collect();
         fixes.iter().map(|text| text.lines().next().unwrap_or_default().to_owned()).collect::<Vec<_>>()
     };

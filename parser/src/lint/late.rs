@@ -13,9 +13,9 @@ pub(super) fn check(dockerfile: &Dockerfile, findings: &mut Findings<'_>) {
     let counts = dockerfile.directives.syntax.as_ref().map(|syntax| syntax.span);
     // One that is given twice at the top is an error of its own.
     let at_top = (1..).take_while(|line| source.line(*line).and_then(directive).is_some()).last().unwrap_or(0);
-    for span in dockerfile.comments.iter().filter(|span| span.start < end) {
+    for span in dockerfile.comments.iter().filter(|span| span.start() < end) {
         let Some((name, value)) = directive(source.slice(*span)) else { continue };
-        if source.line_of(span.start) <= at_top {
+        if source.line_of(span.start()) <= at_top {
             continue;
         }
         let made = if name.eq_ignore_ascii_case("escape") {

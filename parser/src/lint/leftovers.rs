@@ -63,15 +63,15 @@ fn removal(dockerfile: &Dockerfile, instruction: &Instruction, run: &Run, script
     if script.is_heredoc {
         // Else the removal, which never fails, would decide about the script.
         let is_safe = script.text.ends_with('\n') && stops_on_error(text, &[]);
-        return is_safe.then(|| Edit { span: Span::at(script.span.end), replacement: format!("{REMOVE_LISTS}\n") });
+        return is_safe.then(|| Edit { span: Span::at(script.span.end()), replacement: format!("{REMOVE_LISTS}\n") });
     }
     if !run.heredocs.is_empty() {
         return None;
     }
     let source = &dockerfile.source;
-    let last = source.line_of(script.span.end.saturating_sub(1));
-    let end = Span::at(script.span.end);
-    if last == instruction.lines.first {
+    let last = source.line_of(script.span.end().saturating_sub(1));
+    let end = Span::at(script.span.end());
+    if last == instruction.lines.first() {
         return Some(Edit { span: end, replacement: format!(" && {REMOVE_LISTS}") });
     }
     let line = source.line(last)?;
@@ -111,7 +111,7 @@ fn check_apk(
         && keeping.iter().filter(is_add).count() == keeping.len()
         && let Some(at) = first_add(source.slice(script.span))
     {
-        made = made.with_fix(Span::at(script.span.start + at), " --no-cache");
+        made = made.with_fix(Span::at(script.span.start() + at), " --no-cache");
     }
     findings.add(instruction.check_overrides.as_deref(), made);
 }

@@ -100,7 +100,7 @@ pub(super) fn check(dockerfile: &Dockerfile, findings: &mut Findings<'_>) {
 fn reference(syntax: &Spanned<String>) -> Option<Span> {
     let reference = syntax.value.split(' ').next()?;
     let is_plain = reference.starts_with("docker/dockerfile:") && !reference.contains('@');
-    is_plain.then(|| Span::new(syntax.span.start, syntax.span.start + reference.len()))
+    is_plain.then(|| Span::new(syntax.span.start(), syntax.span.start() + reference.len()))
 }
 
 struct Uses<'a> {
@@ -117,7 +117,7 @@ impl<'a> Uses<'a> {
     /// Adds a flag, whose name begins the text; one that stands nowhere as written is shown at the keyword.
     fn flag(&mut self, what: &'static str, since: Since, instruction: &Instruction) {
         let name = what.split(' ').next().unwrap_or(what);
-        let at = self.source.slice(instruction.span).find(name).map(|at| instruction.span.start + at);
+        let at = self.source.slice(instruction.span).find(name).map(|at| instruction.span.start() + at);
         self.add(what, since, at.map_or(instruction.keyword.span, |at| Span::new(at, at + name.len())));
     }
 

@@ -135,12 +135,12 @@ fn check_description(
 fn first_heredoc(kind: &InstructionKind) -> Option<usize> {
     let of_copy = |copy: &Copy| {
         copy.sources.iter().find_map(|source| match source {
-            CopySource::Heredoc(heredoc) => Some(heredoc.span.start),
+            CopySource::Heredoc(heredoc) => Some(heredoc.span.start()),
             CopySource::Word(_) => None,
         })
     };
     match kind {
-        InstructionKind::Run(run) => run.heredocs.first().map(|heredoc| heredoc.span.start),
+        InstructionKind::Run(run) => run.heredocs.first().map(|heredoc| heredoc.span.start()),
         InstructionKind::Copy(copy) => of_copy(copy),
         InstructionKind::Add(add) => of_copy(&add.copy),
         InstructionKind::Onbuild(onbuild) => first_heredoc(&onbuild.instruction.kind),
@@ -156,14 +156,14 @@ fn report_empty_continuation(
     findings: &mut Findings<'_>,
 ) {
     let end = heredoc.unwrap_or(usize::MAX);
-    let blank: Vec<Span> = (lines.first..=lines.last)
+    let blank: Vec<Span> = (lines.first()..=lines.last())
         .filter(|number| source.line(*number).is_some_and(|line| line.trim().is_empty()))
         .filter_map(|number| source.line_span(number))
-        .take_while(|span| span.start < end)
+        .take_while(|span| span.start() < end)
         .collect();
     let span = blank.first().copied().unwrap_or_default();
     let whole = blank.last().map_or(span, |last| span.join(*last));
-    let shown = Span::new(span.start, span.start + source.slice(span).trim_end_matches(['\r', '\n']).len());
+    let shown = Span::new(span.start(), span.start() + source.slice(span).trim_end_matches(['\r', '\n']).len());
     let kept: String = source.slice(whole).split_inclusive('\n').filter(|line| !line.trim().is_empty()).collect();
     let made = Diagnostic::lint(Rule::NoEmptyContinuation, "Empty continuation line", shown);
     let help = "remove the empty line, or make it a comment";
@@ -184,8 +184,8 @@ fn check_windows_escape(
     let source = &dockerfile.source;
     let end = heredoc.unwrap_or(usize::MAX);
     // Before its here-documents only a continued instruction has more than one line.
-    for number in lines.first..lines.last {
-        if source.line_span(number).is_none_or(|span| span.start >= end) {
+    for number in lines.first()..lines.last() {
+        if source.line_span(number).is_none_or(|span| span.start() >= end) {
             return;
         }
         let Some(line) = source.line(number) else { return };
@@ -194,7 +194,7 @@ fn check_windows_escape(
         if !is_drive_path(word) || !word.ends_with('\\') {
             continue;
         }
-        let start = source.line_span(number).map_or(0, |span| span.start);
+        let start = source.line_span(number).map_or(0, |span| span.start());
         let span = Span::new(start + line.len() - word.len(), start + line.len());
         let message = format!("the backslash at the end of {word} continues the line");
         let help = "put # escape=` on the first line of the file, or write the path with slashes";

@@ -9,7 +9,7 @@ fn lint_with(text: &str, settings: &str) -> Vec<String> {
     let source = &parsed.dockerfile.source;
     let shown = found.iter().map(|found| {
         let name = found.rule.map_or("", Rule::name);
-        format!("{}: {} (line {})", name, found.message, source.line_of(found.span.start))
+        format!("{}: {} (line {})", name, found.message, source.line_of(found.span.start()))
     });
     shown.collect()
 }

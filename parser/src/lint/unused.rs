@@ -150,6 +150,6 @@ fn own_lines(source: &SourceText, instruction: &Instruction, items: &[ArgDeclara
     if items.len() != 1 || !instruction.docs.is_empty() {
         return None;
     }
-    let first = source.line_span(instruction.lines.first)?;
-    Some(first.join(source.line_span(instruction.lines.last)?))
+    let first = source.line_span(instruction.lines.first())?;
+    Some(first.join(source.line_span(instruction.lines.last())?))
 }

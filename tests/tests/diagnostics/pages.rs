@@ -92,7 +92,7 @@ fn messages_that_no_build_of_an_example_gives_are_as_reviewed() {
         let finding = |diagnostic: &Diagnostic| Finding {
             file: "Dockerfile".into(),
             source: source.clone(),
-            line: dockerfile.lines_of(diagnostic.span).first,
+            line: dockerfile.lines_of(diagnostic.span).first(),
             diagnostic: diagnostic.clone(),
             notes: Vec::new(),
         };

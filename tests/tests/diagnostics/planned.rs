@@ -39,7 +39,7 @@ pub(crate) fn planned(dockerfile: &[u8]) -> Planned {
     let found = |diagnostic: Diagnostic| Finding {
         file: "Dockerfile".into(),
         source: Arc::clone(&source),
-        line: parsed.dockerfile.lines_of(diagnostic.span).first,
+        line: parsed.dockerfile.lines_of(diagnostic.span).first(),
         diagnostic,
         notes: Vec::new(),
     };

@@ -37,7 +37,7 @@ fn an_unknown_target_is_located_at_the_nearest_stage() {
     let problems =
         case().target("relese").try_plan("FROM scratch AS build\nFROM build AS release\n").expect_err("no target");
     assert_eq!(problems[0].message, "target stage \"relese\" could not be found (did you mean release?)");
-    assert_eq!(problems[0].span.start, "FROM scratch AS build\n".len());
+    assert_eq!(problems[0].span.start(), "FROM scratch AS build\n".len());
     assert_eq!(problems[0].help.as_deref(), Some("the stages are build, release"));
 }
 
@@ -154,6 +154,6 @@ fn variables_of_here_documents_are_underlined() {
     let text = "FROM scratch\nENV A=1\nCOPY <<EOF /x\n\\$HOME $A\necho $HOME ${HOME}\nEOF\n";
     let found = case().plan(text).warnings;
     assert_eq!(located(text, &found[0]), "5: Usage of undefined variable '$HOME'");
-    assert_eq!(&text[found[0].span.start..found[0].span.end], "$HOME");
+    assert_eq!(&text[found[0].span.start()..found[0].span.end()], "$HOME");
     assert!(found[0].help.as_ref().unwrap().ends_with("write <<\"EOF\""), "{found:?}");
 }

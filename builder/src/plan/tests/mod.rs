@@ -141,7 +141,7 @@ impl Case {
 }
 
 fn located(text: &str, found: &Diagnostic) -> String {
-    let line = text[..found.span.start.min(text.len())].matches('\n').count() + 1;
+    let line = text[..found.span.start().min(text.len())].matches('\n').count() + 1;
     format!("{line}: {}", found.message)
 }
 

@@ -9,7 +9,7 @@ fn triggers_of_an_image_run_first_and_are_gone() {
     assert_eq!(env(runs(&stage)[1]), ["OB=1"]);
     assert!(stage.config.config.on_build.is_empty());
     assert_eq!(stage.steps[0].trigger.as_ref().map(|fired| fired.text.as_str()), Some("COPY . /app/"));
-    assert_eq!((stage.steps[0].lines.first, stage.steps[2].lines.first), (1, 2));
+    assert_eq!((stage.steps[0].lines.first(), stage.steps[2].lines.first()), (1, 2));
     insta::assert_snapshot!(history(&stage).join("\n"), @r"
     COPY . /app/ # buildkit
     RUN /bin/sh -c echo built > /app/stamp # buildkit

@@ -83,7 +83,7 @@ fn words_cannot_use_an_output() {
     let problems = case().try_plan(&with("FROM busybox\nRUN --env=V x\nWORKDIR /a/${V}\n")).unwrap_err();
     assert_eq!((problems[0].code, problems[0].labels.len()), ("E1030", 1));
     let text = with("FROM busybox\nRUN --env=V x\nWORKDIR /a/${V}\n");
-    assert_eq!(&text[problems[0].span.start..problems[0].span.end], "${V}");
+    assert_eq!(&text[problems[0].span.start()..problems[0].span.end()], "${V}");
     // A name that only begins like it, and what is quoted, are no uses.
     case().plan(&with("FROM busybox\nRUN --env=V x\nENV A='$V' B=\\$V VV=1\nENV C=$VV\nCMD echo $V\n"));
 }

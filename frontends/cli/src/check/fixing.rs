@@ -33,7 +33,7 @@ pub(super) fn run(asker: &Asker, request: &BuildRequest) -> Result<(Checked, Vec
         }
         replace(path, &file.source, &fixed.bytes)?;
         for one in fixed.applied.iter().filter_map(|at| found.get(*at)) {
-            let line = file.source.line_of(one.span.start);
+            let line = file.source.line_of(one.span.start());
             let name = one.rule.map_or(one.code, strake::Rule::name);
             made.push(format!("fixed {}:{line}: {name}: {}", file.name, one.message));
         }

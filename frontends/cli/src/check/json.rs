@@ -73,13 +73,13 @@ fn warning(checked: &Checked, finding: &Finding, location: Value, more: bool) ->
 
 /// Lines and columns from 1; columns count characters and the end is the one after.
 fn region(finding: &Finding, span: Span) -> Value {
-    let (start, end) = (finding.source.line_col(span.start), finding.source.line_col(span.end));
+    let (start, end) = (finding.source.line_col(span.start()), finding.source.line_col(span.end()));
     json!({"start": {"line": start.0, "column": start.1}, "end": {"line": end.0, "column": end.1}})
 }
 
 /// The lines of the whole instruction, as the reference gives them.
 fn location(file: usize, tree: Option<&Dockerfile>, finding: &Finding) -> Value {
     let lines = tree.map(|tree| tree.lines_of(finding.diagnostic.span));
-    let (first, last) = lines.map_or((finding.line, finding.line), |lines| (lines.first, lines.last));
+    let (first, last) = lines.map_or((finding.line, finding.line), |lines| (lines.first(), lines.last()));
     call::location(Location { file, first, last })
 }

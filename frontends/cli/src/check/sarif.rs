@@ -115,7 +115,7 @@ fn result(checked: &Checked, finding: &Finding, id: &str, index: usize, uri: &st
 
 /// Lines and columns from 1; the end column is the one after the last character (3.30.8).
 fn region(source: &SourceText, span: Span) -> Value {
-    let (start, end) = (source.line_col(span.start), source.line_col(span.end));
+    let (start, end) = (source.line_col(span.start()), source.line_col(span.end()));
     json!({"startLine": start.0, "startColumn": start.1, "endLine": end.0, "endColumn": end.1})
 }
 

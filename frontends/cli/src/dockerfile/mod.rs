@@ -141,7 +141,7 @@ pub(crate) fn show(name: &str, dockerfile: &Dockerfile, problems: &[Diagnostic])
     }
     let source = Arc::new(dockerfile.source.masked(&strake::secret_values(dockerfile)));
     for diagnostic in problems {
-        let line = dockerfile.lines_of(diagnostic.span).first;
+        let line = dockerfile.lines_of(diagnostic.span).first();
         let finding = Finding {
             file: name.into(),
             source: Arc::clone(&source),
