@@ -546,7 +546,7 @@ mod tests {
         let found: Vec<_> = places.clone().map(|at| tree.find_lines(at)).collect();
         let searched: Vec<_> = places.map(|at| tree.search_lines(at)).collect();
         assert_eq!(found, searched);
-        let mut lines: Vec<_> = found.into_iter().flatten().map(|lines| lines.first()).collect();
+        let mut lines: Vec<_> = found.into_iter().flatten().map(crate::LineRange::first).collect();
         lines.dedup();
         assert_eq!(lines, [2, 3, 4, 6, 8, 10, 14, 15, 16]);
     }

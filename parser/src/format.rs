@@ -167,7 +167,7 @@ impl Formatter<'_> {
             self.out.extend_from_slice(self.line_end);
         }
         // The bodies of here-docs with their last lines, as they are.
-        let bodies = Span::new(walk.offset(), source.line_span(lines.last()).map_or(0, |span| span.end()));
+        let bodies = Span::new(walk.offset(), source.line_span(lines.last()).map_or(0, Span::end));
         self.write_source(bodies);
         if !bodies.is_empty() && !source.slice(bodies).ends_with('\n') {
             self.out.extend_from_slice(self.line_end);

@@ -447,7 +447,7 @@ fn warn_of_invalid_bytes(
             continue;
         }
         last_line = line;
-        let start = source.line_span(line).map_or(offset, |span| span.start());
+        let start = source.line_span(line).map_or(offset, Span::start);
         let column = source.bytes(Span::new(start, offset)).len() + 1;
         let message = format!("line {} is not UTF-8 at byte {column}", line - lines_before);
         let help = "save the file as UTF-8; each such byte becomes U+FFFD in the image";

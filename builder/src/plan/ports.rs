@@ -1,5 +1,8 @@
 //! Ports of EXPOSE and signals of STOPSIGNAL (dockerfile.md §13.9, §13.15).
 
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+
 /// The ports that one word of EXPOSE means, and what is odd about it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Ports {
@@ -25,29 +28,42 @@ pub(super) fn parse(word: &str) -> Result<Ports, String> {
     if !matches!(lower.as_str(), "tcp" | "udp" | "sctp") {
         return Err(invalid(format!("invalid proto: {protocol}")));
     }
-    let (host, range) = match numbers.rsplit_once(':') {
-        Some((host, range)) => (Some(host), range),
-        None => (None, numbers),
-    };
+    let (before, range) = numbers.rsplit_once(':').unwrap_or(("", numbers));
+    let (address, host) = before.rsplit_once(':').unwrap_or(("", before));
     if range.is_empty() {
         return Err(invalid("no port specified".to_owned()));
     }
-    let (first, last) = range.split_once('-').unwrap_or((range, range));
-    let number = |text: &str| -> Result<u16, String> {
-        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let value = text.parse().ok().filter(|_| digits);
-        value.ok_or_else(|| invalid(format!("invalid containerPort: {range}")))
-    };
-    let (first, last) = (number(first)?, number(last)?);
-    if last < first {
-        return Err(invalid(format!("invalid containerPort: {range}")));
+    if !address.is_empty() && !is_address(address) {
+        return Err(invalid(format!("invalid IP address: {address}")));
+    }
+    let ports = port_range(range).ok_or_else(|| invalid(format!("invalid containerPort: {range}")))?;
+    if !host.is_empty() {
+        let host_ports = port_range(host).ok_or_else(|| invalid(format!("invalid hostPort: {host}")))?;
+        // Several ports of the host may stand before one of the container.
+        if ports.len() > 1 && ports.len() != host_ports.len() {
+            return Err(invalid(format!("invalid ranges specified for container and host Ports: {range} and {host}")));
+        }
     }
     Ok(Ports {
-        ports: (first..=last).map(|port| format!("{port}/{lower}")).collect(),
+        ports: ports.map(|port| format!("{port}/{lower}")).collect(),
         has_upper_case: lower != protocol,
-        has_host_part: host.is_some_and(|host| !host.is_empty()),
+        has_host_part: !before.is_empty(),
         plain: if word.contains('/') { format!("{range}/{lower}") } else { range.to_owned() },
     })
+}
+
+/// Reads `port[-port]`.
+fn port_range(text: &str) -> Option<RangeInclusive<u16>> {
+    let number = |text: &str| text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let ports: RangeInclusive<u16> = number(first)?..=number(last)?;
+    (!ports.is_empty()).then_some(ports)
+}
+
+/// Tells whether a text is an address, one of IPv6 perhaps in brackets.
+fn is_address(text: &str) -> bool {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    bare.parse::<IpAddr>().is_ok()
 }
 
 /// Signals of Linux by name, without `SIG` (signal(7)); real-time ones are `RTMIN`, `RTMIN+n`, `RTMAX-n`, `RTMAX`.
@@ -97,6 +113,18 @@ mod tests {
         for bad in ["", "70000", "5-4", "-1", "1-", "+5", "/", "80:"] {
             assert!(parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_stands_before_a_port_is_checked_before_it_is_dropped() {
+        for good in ["8000-8010:80", "8000-8001:80-81", "::1:8080:80", "[::1]:8080:80", "127.0.0.1::80", ":80"] {
+            assert!(parse(good).is_ok(), "{good}");
+        }
+        let bad = |word| parse(word).expect_err("it is no port");
+        assert_eq!(bad("localhost:80:80"), "invalid port: \"localhost:80:80\": invalid IP address: localhost");
+        assert_eq!(bad("http:80"), "invalid port: \"http:80\": invalid hostPort: http");
+        let ranges = "invalid ranges specified for container and host Ports: 90-91 and 80-82";
+        assert_eq!(bad("80-82:90-91"), format!("invalid port: \"80-82:90-91\": {ranges}"));
     }
 
     #[test]

@@ -127,6 +127,8 @@ impl Evaluator<'_, '_> {
                         Err(problem) => {
                             let help = if port.contains(',') {
                                 "separate ports by blanks, as in EXPOSE 80 443"
+                            } else if port.contains(':') {
+                                "name the container's port alone; docker run -p maps it to one of the host"
                             } else {
                                 "write PORT, PORT/udp, PORT/sctp or FIRST-LAST; ports are numbers up to 65535"
                             };

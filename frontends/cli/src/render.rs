@@ -59,8 +59,8 @@ pub fn finding(finding: &Finding, colour: bool) -> String {
 /// Gives the whole lines from the first place that a finding shows to the last: the rest of a long file costs time.
 fn shown_lines(found: &strake::Diagnostic, text: &str) -> std::ops::Range<usize> {
     let spans = || found.labels.iter().map(|label| label.span).chain([found.span]);
-    let start = spans().map(|span| span.start()).min().unwrap_or_default().min(text.len());
-    let end = spans().map(|span| span.end()).max().unwrap_or_default().clamp(start, text.len());
+    let start = spans().map(strake::Span::start).min().unwrap_or_default().min(text.len());
+    let end = spans().map(strake::Span::end).max().unwrap_or_default().clamp(start, text.len());
     let before = text.as_bytes()[..start].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     let after = text.as_bytes()[end..].iter().position(|byte| *byte == b'\n').map_or(text.len(), |at| end + at + 1);
     before..after

@@ -194,7 +194,7 @@ fn check_windows_escape(
         if !is_drive_path(word) || !word.ends_with('\\') {
             continue;
         }
-        let start = source.line_span(number).map_or(0, |span| span.start());
+        let start = source.line_span(number).map_or(0, Span::start);
         let span = Span::new(start + line.len() - word.len(), start + line.len());
         let message = format!("the backslash at the end of {word} continues the line");
         let help = "put # escape=` on the first line of the file, or write the path with slashes";
