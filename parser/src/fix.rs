@@ -117,7 +117,10 @@ mod tests {
             ),
             ("FROM a:1\nENV A b\nLABEL c d  e\n", "FROM a:1\nENV A=b\nLABEL c=\"d  e\"\n"),
             ("FROM a:1\nCOPY x C:\\\nUSER x\n", "FROM a:1\nCOPY x C:/\nUSER x\n"),
-            ("FROM a:1\nRUN apt-get update\n", "FROM a:1\nRUN apt-get update && rm -rf /var/lib/apt/lists/*\n"),
+            (
+                "FROM a:1\nRUN apt-get -y install -U x\n",
+                "FROM a:1\nRUN apt-get -y install -U x && rm -rf /var/lib/apt/lists/*\n",
+            ),
             (
                 "FROM a:1\nRUN apt update \\\n    && apt install x\n",
                 "FROM a:1\nRUN apt update \\\n    && apt install x \\\n    && rm -rf /var/lib/apt/lists/*\n",
@@ -127,8 +130,8 @@ mod tests {
                 "# escape=`\r\nFROM a:1\r\nRUN apt update `\r\n  && apt install x `\r\n  && rm -rf /var/lib/apt/lists/*\r\n",
             ),
             (
-                "FROM a:1\nRUN <<E\nset -e\napt-get update\nE\n",
-                "FROM a:1\nRUN <<E\nset -e\napt-get update\nrm -rf /var/lib/apt/lists/*\nE\n",
+                "FROM a:1\nRUN <<E\nset -e\napt-get update\napt-get install x\nE\n",
+                "FROM a:1\nRUN <<E\nset -e\napt-get update\napt-get install x\nrm -rf /var/lib/apt/lists/*\nE\n",
             ),
             ("FROM a:1\nRUN apk add x && apk add y\n", "FROM a:1\nRUN apk add --no-cache x && apk add --no-cache y\n"),
             ("ARG A\nARG B=1\nFROM a:$B\nARG C=2\n", "ARG B=1\nFROM a:$B\n"),
@@ -148,12 +151,12 @@ mod tests {
         for text in [
             "FROM a:1\nMAINTAINER \"Ann\"\n",
             "FROM a:1\nENV A \"b c\"\n",
-            "FROM a:1\nRUN apt-get update || true\n",
+            "FROM a:1\nRUN apt-get update && apt-get install x || true\n",
             "FROM a:1\nRUN sudo apt-get update && sudo apt-get install x\n",
             "FROM a:1\nRUN <<E\napt-get update\napt-get install x\nE\n",
             "FROM a:1\nCOPY --chmod=777 a /b\nUSER 1000\nRUN touch /b\n",
-            "FROM a:1\nRUN apt-get update # && x\n",
-            "FROM a:1\nRUN apt-get update;\n",
+            "FROM a:1\nRUN apt-get update && apt-get install x # && x\n",
+            "FROM a:1\nRUN apt-get update && apt-get install x;\n",
             "FROM a:1\nRUN apk update && apk add x\n",
             "FROM a:1\nRUN sh -c \"apk add x\"\n",
             "# what\nFROM a:1\n# A is\nARG A\n",

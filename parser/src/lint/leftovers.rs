@@ -30,22 +30,49 @@ fn check_apt(
     commands: &[Command],
     findings: &mut Findings<'_>,
 ) {
-    let updates = commands.iter().any(|command| runs(command, &["apt-get", "apt"], "update"));
+    let apt = |action: &str| commands.iter().any(|command| runs(command, &["apt-get", "apt"], action));
+    let is_flag = |word: &String| word == "--update" || word == "-U";
+    let installs = apt("install");
+    let updates = apt("update")
+        || (installs
+            && commands.iter().any(|one| runs(one, &["apt-get", "apt"], "install") && one.words.iter().any(is_flag)));
     // Whatever names the folder of the lists, or removes one above it, sees to them.
     let above = |word: &String| word.trim_end_matches(['/', '*']) == "/var/lib/apt";
     let removes_above =
         |command: &Command| command.program().is_some_and(|(name, rest)| name == "rm" && rest.iter().any(above));
-    let is_removed = script.text.contains("/var/lib/apt/lists") || commands.iter().any(removes_above);
+    let is_removed = script.text.contains("/var/lib/apt/lists")
+        || commands.iter().any(removes_above)
+        || apt("dist-clean")
+        || apt("distclean");
     if !updates || is_mounted(run, "/var/lib/apt") || is_removed {
         return;
     }
     let message = "the package lists that apt fetched stay in the layer";
-    let help = format!("end the command with && {REMOVE_LISTS}, or mount a cache there");
+    let help = match installs {
+        true => format!("end the command with && {REMOVE_LISTS}, or mount a cache there"),
+        false => format!(
+            "update and install in one RUN that ends with && {REMOVE_LISTS}: lists of an earlier layer are old in a later \
+             build"
+        ),
+    };
     let mut made = Diagnostic::lint(Rule::AptListsLeft, message, script.span).with_help(help);
-    if let Some(Edit { span, replacement }) = removal(dockerfile, instruction, run, script) {
+    if installs
+        && !are_lists_used_after(dockerfile, instruction)
+        && let Some(Edit { span, replacement }) = removal(dockerfile, instruction, run, script)
+    {
         made = made.with_fix(span, replacement);
     }
     findings.add(instruction.check_overrides.as_deref(), made);
+}
+
+/// Says whether an instruction further down, or a trigger, may install from the lists that are there.
+fn are_lists_used_after(dockerfile: &Dockerfile, instruction: &Instruction) -> bool {
+    let inside = dockerfile.stages.iter().flat_map(|stage| &stage.instructions);
+    let mut later = inside.filter(|one| one.span.start() > instruction.span.start());
+    later.any(|one| {
+        let text = dockerfile.source.slice(one.span);
+        text.contains("apt") && text.contains("install") && !text.contains("update")
+    })
 }
 
 /// Gives the edit that appends the removal, where the end of the script is the end of its last command.
@@ -141,6 +168,9 @@ fn runs(command: &Command, programs: &[&str], action: &str) -> bool {
 fn is_mounted(run: &Run, folder: &str) -> bool {
     run.mounts.iter().any(|mount| {
         let target = ["target", "dst", "destination"].iter().find_map(|key| mount.option(key));
-        target.is_some_and(|target| target.raw.trim_end_matches('/').starts_with(folder))
+        let is_below = |path: &str, above: &str| path.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'));
+        target
+            .map(|target| target.raw.trim_end_matches('/'))
+            .is_some_and(|target| target == folder || is_below(target, folder) || is_below(folder, target))
     })
 }
