@@ -231,7 +231,7 @@ fn blocks_hold_whole_stages_or_arguments() {
 
 #[test]
 fn words_for_blocks_of_other_languages_are_known() {
-    let text = "FROM a\nIF a == b\nELIF b == c\nIF c\nfi\nEND\n";
+    let text = "FROM a\nIF a == b\nELIF b == c\nIF \"c\"\nfi\nEND\n";
     insta::assert_snapshot!(problems(&Case::default().compose(text)), @r"
     E0101 Dockerfile:4: unknown instruction: ELIF (did you mean ELSE IF?)
     E0101 Dockerfile:6: unknown instruction: fi (did you mean endif?)
@@ -256,14 +256,14 @@ fn blocks_out_of_order_are_explained() {
     E0705 Dockerfile:4: ELSE without IF
       help: IF stands above ELSE and ENDIF, in the same file
     ");
-    insta::assert_snapshot!(found("FROM a\nIF x\nELSE\nELSE\nENDIF\nIF a = b\nENDIF\n"), @r"
+    insta::assert_snapshot!(found("FROM a\nIF \"x\"\nELSE\nELSE\nENDIF\nIF a = b\nENDIF\n"), @r"
     E0705 Dockerfile:5: there is an ELSE above already
       Dockerfile:3: the block begins here
       help: ELSE is the last branch of a block: put ELSE IF lines above it
     E0704 Dockerfile:7: a condition is WORD, WORD == WORD or WORD != WORD
       help: write == to compare
     ");
-    insta::assert_snapshot!(found("FROM a\nIF x\nRUN x\nFROM b\nENDIF\nRUN y\n"), @r"
+    insta::assert_snapshot!(found("FROM a\nIF \"x\"\nRUN x\nFROM b\nENDIF\nRUN y\n"), @r"
     E0706 Dockerfile:5: a stage begins in the middle of a block
       Dockerfile:3: the block begins here
       help: begin each branch of the block with FROM, or close the block before this line
@@ -271,7 +271,7 @@ fn blocks_out_of_order_are_explained() {
       Dockerfile:6: a block of stages ends here
       help: put a FROM after ENDIF, or move the line into the branches
     ");
-    insta::assert_snapshot!(found("IF x\nFROM a\nELSE\nRUN x\nENDIF\n"), @r"
+    insta::assert_snapshot!(found("IF \"x\"\nFROM a\nELSE\nRUN x\nENDIF\n"), @r"
     E0706 Dockerfile:5: this branch begins with a line of a stage, and another one with FROM
       Dockerfile:2: the block begins here
       help: begin this branch, too, with FROM, or put the line above the block
@@ -324,8 +324,9 @@ fn conditions_see_included_arguments() {
 
 #[test]
 fn spans_point_into_the_included_file() {
-    let case =
-        Case::default().file("one", "# escape=\\\n\nRUN ok\nINCLUDE two").file("two", "COPY --chwn=1 a b\r\nIF x\n");
+    let case = Case::default()
+        .file("one", "# escape=\\\n\nRUN ok\nINCLUDE two")
+        .file("two", "COPY --chwn=1 a b\r\nIF \"x\"\n");
     let parsed = case.compose("FROM a\nINCLUDE one\nRUN --netwrk=x y\n");
     insta::assert_snapshot!(problems(&parsed), @r"
     E0102 Dockerfile:4: unknown flag: --netwrk (did you mean network?)

@@ -104,7 +104,16 @@ impl<'a> Scope<'a> {
             self.expand(word, true)
         };
         Ok(match condition {
-            Condition::IsSet(text) => !word(text)?.is_empty(),
+            Condition::IsSet(text) => {
+                let is_set = !word(text)?.is_empty();
+                if !text.raw.contains(['$', '"', '\'']) {
+                    let message = format!("the condition {} holds always", text.raw);
+                    let help = "a word holds when it is not empty, and false and 0 are not: name a variable, as in IF \
+                                $DEBUG, or put a text that is meant in quotes";
+                    return Err(Diagnostic::error(codes::CONDITION, message, text.span).with_help(help));
+                }
+                is_set
+            }
             Condition::Equal(left, right) => word(left)? == word(right)?,
             Condition::NotEqual(left, right) => word(left)? != word(right)?,
         })

@@ -70,6 +70,13 @@ impl Scope<'_> {
 
     fn read_condition(&mut self, range: Range<usize>) -> Option<Condition> {
         let words: Vec<_> = split_quoted(self.text(), range, self.escape).collect();
+        if let [word] = words.as_slice()
+            && let Some(help) = help_for_word(&self.text()[word.clone()])
+        {
+            let message = format!("the condition {} holds always", &self.text()[word.clone()]);
+            self.report(Diagnostic::error(codes::CONDITION, message, self.statement).with_help(help));
+            return None;
+        }
         let condition = match words.as_slice() {
             [word] if !matches!(&self.text()[word.clone()], "==" | "!=") => {
                 Some(Condition::IsSet(self.word(word.clone())))
@@ -96,5 +103,20 @@ impl Scope<'_> {
             self.report(Diagnostic::error(codes::CONDITION, message, self.statement).with_help(help));
         }
         condition
+    }
+}
+
+/// Says what to write for a word that is never empty, whatever its variables hold.
+fn help_for_word(word: &str) -> Option<&'static str> {
+    let quoted = |quote: char| word.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
+    let is_quoted = ['"', '\''].into_iter().any(|quote| quoted(quote).is_some_and(|inner| !inner.contains(quote)));
+    let is_open = ['"', '\''].into_iter().any(|quote| word.matches(quote).count() % 2 == 1);
+    if is_quoted || is_open || matches!(word, "==" | "!=") {
+        return None;
+    }
+    if word.contains("==") || word.contains("!=") {
+        Some("put blanks around == and !=, as in IF $MODE == debug")
+    } else {
+        word.starts_with('!').then_some("write IF $NAME == \"\" to ask whether a variable is empty")
     }
 }
