@@ -1,10 +1,12 @@
 //! Values that look like secrets.
 
 use super::{Findings, sounds_secret};
-use crate::ast::{Dockerfile, Instruction, InstructionKind, Word};
+use crate::ast::{Dockerfile, Escape, Instruction, InstructionKind, Word};
 use crate::diagnostic::Diagnostic;
 use crate::rule::Rule;
+use crate::source::SourceText;
 use crate::span::Span;
+use crate::words::{split_at_equals, split_quoted};
 
 /// How well-known tokens begin, what follows at least, and what they are; from the documentation of who makes them.
 const PREFIXES: &[(&str, usize, &str)] = &[
@@ -100,14 +102,38 @@ pub fn secret_values(dockerfile: &Dockerfile) -> Vec<Span> {
         let text = value.raw.trim_matches(['"', '\'']);
         let is_hidden = !text.is_empty() && !text.starts_with('$');
         if is_hidden && (sounds_secret(name) || secret(name, &value.raw).is_some()) {
-            found.push(value.span);
+            // In `ENV NAME = VALUE` the sign belongs to the value, but messages speak of what is behind it.
+            let sign = value.raw.len() - value.raw.trim_start_matches(['=', ' ', '\t']).len();
+            let start = if value.raw.starts_with('=') { value.span.start() + sign } else { value.span.start() };
+            found.push(Span::new(start, value.span.end()));
         }
     };
     let inside = dockerfile.stages.iter().flat_map(|stage| &stage.instructions);
     for instruction in dockerfile.global_args.iter().chain(&dockerfile.orphans).chain(inside) {
-        each_value(instruction, &mut look);
+        match &instruction.kind {
+            InstructionKind::Unknown(unread) => each_likely_value(&dockerfile.source, unread.span, &mut look),
+            _ => each_value(instruction, &mut look),
+        }
     }
     found
+}
+
+/// Looks at what may be the values of an instruction that cannot be read: behind `NAME=`, `NAME =` or `NAME`.
+fn each_likely_value(source: &SourceText, span: Span, look: &mut dyn FnMut(&str, &str, &Word)) {
+    let text = source.slice(span);
+    let mut name = "";
+    for range in split_quoted(text, 0..text.len(), Escape::Backslash) {
+        let word = &text[range.clone()];
+        let (before, value) = split_at_equals(word).unwrap_or(("", word));
+        if !before.is_empty() {
+            name = before;
+        }
+        if !value.is_empty() {
+            let span = Span::new(span.start() + range.end - value.len(), span.start() + range.end);
+            look("ENV", name, &Word { raw: value.into(), span });
+            name = value;
+        }
+    }
 }
 
 /// Says what a value looks like, if it looks like a secret.
@@ -178,8 +204,16 @@ fn is_random(value: &str) -> bool {
         && !value.starts_with('/')
         && is_mixed
         && signs * 12 <= value.len()
+        && spelt(value) * 5 < value.len() * 2
         && switches(value) * 4 >= value.len()
         && entropy(value.as_bytes()) >= RANDOM
+}
+
+/// Counts the letters that stand in runs of four or more of one case, as in words.
+fn spelt(value: &str) -> usize {
+    let class = |byte: &u8| (byte.is_ascii_uppercase(), byte.is_ascii_lowercase());
+    let runs = value.as_bytes().chunk_by(|a, b| class(a) == class(b));
+    runs.filter(|run| run.len() >= 4 && run[0].is_ascii_alphabetic()).map(<[u8]>::len).sum()
 }
 
 /// Counts the places where upper case, lower case and digits follow each other; names of many words have few.
