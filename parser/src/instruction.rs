@@ -22,8 +22,8 @@ mod settings;
 mod unknown;
 
 pub(crate) use from::From;
-pub(crate) use unknown::block_word;
 use unknown::unknown_instruction;
+pub(crate) use unknown::{block_word, explain_unknown};
 
 /// Keyword, flags and arguments of a line, not yet understood.
 #[derive(Debug)]

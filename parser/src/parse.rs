@@ -7,7 +7,7 @@ use crate::codes;
 use crate::diagnostic::{Diagnostic, is_full, keep};
 use crate::features::{Feature, Language};
 use crate::heredoc::Bodies;
-use crate::instruction::{self, Head, Statement};
+use crate::instruction::{self, Head, Statement, explain_unknown};
 use crate::keyword::Keyword;
 use crate::lines::{Lines, LogicalLine, PhysicalLine};
 use crate::source::SourceText;
@@ -76,7 +76,7 @@ pub fn parse<'a>(source: impl Into<Cow<'a, [u8]>>, options: &ParseOptions) -> Pa
     parser.read_lines();
     check_lines(Lines::new(&text), options.max_line, &mut parser.diagnostics);
     let Parser { comments, tree, mut diagnostics, .. } = parser;
-    explain_delimiters(&text, &mut diagnostics);
+    explain_unknown(&text, &mut diagnostics);
     warn_of_invalid_bytes(&text, 0, &comments, &tree.stages, &mut diagnostics);
     let Dockerfile { global_args, orphans, stages, .. } = tree;
     let dockerfile = Dockerfile { source: text, directives, comments, global_args, orphans, stages };
@@ -86,31 +86,6 @@ pub fn parse<'a>(source: impl Into<Cow<'a, [u8]>>, options: &ParseOptions) -> Pa
     }
     diagnostics.sort_by_key(|diagnostic| diagnostic.span.start());
     Parsed { dockerfile, diagnostics }
-}
-
-/// The delimiter of a here-document that was none is taken for an instruction: says so in place of one that is spelt alike.
-fn explain_delimiters(source: &SourceText, diagnostics: &mut [Diagnostic]) {
-    // So far above it a here-document is looked for.
-    const NEAR: usize = 16 << 10;
-    for found in diagnostics.iter_mut().filter(|found| found.code == codes::UNKNOWN_INSTRUCTION) {
-        let word = source.slice(found.span);
-        let line = source.line(source.line_of(found.span.start())).unwrap_or_default();
-        if line.trim() != word || word.len() > 32 {
-            continue;
-        }
-        let mut start = found.span.start().saturating_sub(NEAR);
-        while !source.text().is_char_boundary(start) {
-            start += 1;
-        }
-        let above = source.slice(Span::new(start, found.span.start()));
-        let starts = ["<<", "<<-", "<<\"", "<<'", "<<-\"", "<<-'", "<< "];
-        if let Some(written) = starts.iter().map(|start| format!("{start}{word}")).find(|text| above.contains(text)) {
-            found.message = format!("unknown instruction: {word}");
-            found.fix = None;
-            let help = "no here-document began there: write it without a blank, and close every quote on its line";
-            found.help = Some(format!("it looks like the end of {written}, but {help}"));
-        }
-    }
 }
 
 /// Says whether INCLUDE or IF stand in a file.

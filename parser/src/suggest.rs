@@ -30,7 +30,7 @@ where
             continue;
         }
         let (plain, swapped) = distances(&letters, &other);
-        if plain > MAX_DISTANCE || plain >= letters.len().max(1) {
+        if plain > MAX_DISTANCE || plain >= letters.len().min(other.len()).max(1) {
             continue;
         }
         if best.is_none_or(|(a, b, _)| (plain, swapped) < (a, b)) {

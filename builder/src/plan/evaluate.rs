@@ -520,8 +520,9 @@ impl Evaluator<'_, '_> {
         if self.state.has_lost_names || self.state.arguments.iter().any(|(declared, _)| declared == name) {
             return;
         }
-        let known = self.state.env.names().chain(self.state.arguments.iter().map(|(name, _)| name.as_str()));
-        let near = suggest(name, known).map(|near| format!(" (did you mean ${near}?)"));
+        let known = || self.state.env.names().chain(self.state.arguments.iter().map(|(name, _)| name.as_str()));
+        let other_case = known().find(|known| known.eq_ignore_ascii_case(name));
+        let near = other_case.or_else(|| suggest(name, known())).map(|near| format!(" (did you mean ${near}?)"));
         let message = format!("Usage of undefined variable '${name}'{}", near.unwrap_or_default());
         let help = self.unset_help(name, span) + more_help;
         self.lint(Rule::UndefinedVar, message, span, &help);
@@ -538,13 +539,17 @@ impl Evaluator<'_, '_> {
         if stage.instructions.iter().any(|other| other.span.start() >= span.end() && declares(other)) {
             return format!("{name} gets its value below this line: move its ARG or ENV up");
         }
+        let within = |other: &Instruction| other.span.start() <= span.start() && span.end() <= other.span.end();
+        if stage.instructions.iter().any(|other| within(other) && declares(other)) {
+            return format!("an instruction sees only what was set above it: set {name} there, or leave it out here");
+        }
         if self.table.globals.is_declared(name) {
             return format!("what is declared above the first FROM counts in FROM only: add ARG {name} to this stage");
         }
         if self.table.dockerfile.stages.iter().flat_map(|other| &other.instructions).any(declares) {
             return format!("{name} is set in another stage only: add ARG {name} or ENV {name} to this one");
         }
-        format!("it counts as empty; declare it with ARG {name} or ENV {name}=VALUE above this line")
+        format!("nothing sets it: declare it with ARG {name} or ENV {name}=VALUE above this line")
     }
 
     /// Changes the environment.

@@ -147,7 +147,9 @@ impl<'a> Table<'a> {
         self.warn_undeclared(&expanded.undeclared, stage.base.span, lints);
         if stage.base.raw.contains('$') {
             let by_default = self.globals.expand_defaults(self.dockerfile, &stage.base);
-            if by_default.is_none_or(|text| text.is_empty() || Reference::parse(&text).is_err()) {
+            let is_stage = |text: &str| self.named.contains_key(&text.to_lowercase());
+            let is_name = |text: &String| !text.is_empty() && (is_stage(text) || Reference::parse(text).is_ok());
+            if !by_default.is_some_and(|text| is_name(&text)) {
                 let message =
                     format!("Default value for ARG {} results in empty or invalid base image name", stage.base.raw);
                 let help = "give each ARG in it a default with which the image name is whole";

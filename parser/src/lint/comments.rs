@@ -1,8 +1,9 @@
 //! Text behind an instruction that was meant as a comment: only a whole line can be one (dockerfile.md §3.1).
 
 use super::Findings;
-use crate::ast::{CopySource, Instruction, InstructionKind, Word};
+use crate::ast::{CopySource, Form, Instruction, InstructionKind, Word};
 use crate::diagnostic::Diagnostic;
+use crate::json::{self, JsonArray};
 use crate::rule::Rule;
 use crate::source::SourceText;
 use crate::span::Span;
@@ -39,10 +40,21 @@ pub(super) fn begin(source: &SourceText, kind: &InstructionKind) -> Option<usize
         InstructionKind::User(word) | InstructionKind::Workdir(word) | InstructionKind::Stopsignal(word) => {
             within(source, word, "#")
         }
+        InstructionKind::Cmd(Form::Shell(text)) | InstructionKind::Entrypoint(Form::Shell(text)) => {
+            behind_array(source, text.span)
+        }
         InstructionKind::Copy(copy) => of_paths(source, &copy.sources, &copy.dest),
         InstructionKind::Add(add) => of_paths(source, &add.copy.sources, &add.copy.dest),
         _ => None,
     }
+}
+
+/// Finds a comment behind what would be an array without it.
+fn behind_array(source: &SourceText, span: Span) -> Option<usize> {
+    let text = source.slice(span);
+    let (array, _) = text.rsplit_once('#').filter(|(array, _)| array.ends_with([' ', '\t']))?;
+    let is_array = matches!(json::read_array(array, 0..array.len()), JsonArray::Strings(_));
+    is_array.then(|| span.start() + array.len())
 }
 
 /// Finds a sign behind a blank in a word that reaches to the end of the line.

@@ -67,8 +67,11 @@ fn package_lists_that_stay_are_told() {
             "--mount=type=cache,target=/var/lib/apt apt-get update",
             "echo apt-get update",
             "apt-get install x",
+            "apt-get update; apt-get install -y x; apt-get dist-clean",
+            "--mount=type=cache,target=/var/lib/ apt-get update",
         ],
     );
+    run_fires(Rule::AptListsLeft, &["apt-get install -y --update x", "--mount=target=/var/lib/apt-x apt update"]);
     is_silent(Rule::AptListsLeft, &["FROM a:1 AS b\nRUN apt-get update\nFROM c:1\nCOPY --from=b /x /\n"]);
     fires(Rule::AptListsLeft, &["FROM a:1 AS b\nRUN apt-get update\nFROM b\nUSER x\n"]);
 }
@@ -247,6 +250,8 @@ fn values_that_look_like_secrets_are_told() {
         "${TOKEN}",
         "Mozilla5FirefoxBrowserUserAgentString",
         "AKIAIOSFODNN7EXAMPLE",
+        "PSDocker-DotnetSDK-WindowsServerCore-ltsc2022-amd64",
+        "MyApp2Server4Worker8Queue16Cache32Redis64",
     ] {
         is_silent(Rule::SecretLikeValue, &[&env(value)]);
     }
@@ -272,7 +277,7 @@ fn builds_do_not_see_the_extras() {
 #[test]
 fn rules_say_truly_whether_they_have_a_fix() {
     let texts = [
-        "FROM a:1 as B\nrun a \\\n\nb\nMAINTAINER me\nENV a b\nRUN apt update\nRUN apk add x\nARG X\n",
+        "FROM a:1 as B\nrun a \\\n\nb\nMAINTAINER me\nENV a b\nRUN apt update && apt install x\nRUN apk add x\nARG X\n",
         "# syntax=docker/dockerfile:1.3\nFROM a:1\nCOPY --link a /\n",
         "FROM a:1\nCOPY --chmod=777 a C:\\\nUSER x\n",
         "FROM a AS scratch\nFROM --platform=linux/arm64 b AS a\nFROM b AS a\nCMD x\nCMD y\nVOLUME ['a']\nENV A_KEY=1\n",
@@ -387,6 +392,40 @@ fn images_that_are_copied_from_have_tags_too() {
             "ARG V=latest\nFROM a:$V\nCOPY --from=r.example/a:$V /x /\nCOPY --from=r.example/a@sha256:1 /x /\n",
         ],
     );
+}
+
+#[test]
+fn secrets_of_instructions_that_cannot_be_read_are_hidden() {
+    for (line, hidden) in [
+        ("ENV DB_PASSWORD=hunter2 x", "hunter2"),
+        ("ENV DB_PASSWORD = hunter2", "hunter2"),
+        ("ARG DB_PASSWORD = hunter2", "hunter2"),
+        ("ENV PASSWORD=\"two words\" # the db", "\"two words\""),
+        ("ENVV API_TOKEN 'one two'", "'one two'"),
+        ("ENV PASSWORD=\"open x", "\"open x"),
+    ] {
+        let parsed = parse(format!("FROM a:1\n{line}\n").as_bytes(), &ParseOptions::default());
+        let spans = super::secret_values(&parsed.dockerfile);
+        let texts: Vec<_> = spans.iter().map(|span| parsed.dockerfile.source.slice(*span)).collect();
+        assert_eq!(texts, [hidden], "{line}");
+    }
+}
+
+#[test]
+fn lists_that_are_used_later_are_not_removed() {
+    let has_fix = |rest: &str| {
+        let found = found(&format!("FROM a:1 AS a\nRUN apt-get {rest}\n"));
+        found.into_iter().find(|one| one.rule == Some(Rule::AptListsLeft)).is_some_and(|one| one.fix.is_some())
+    };
+    assert!(has_fix("update && apt-get install -y curl\nRUN apt-get update && apt-get install -y git"));
+    for rest in [
+        "update\nRUN apt-get install -y curl",
+        "update && apt-get install -y curl\nRUN apt-get install -y git",
+        "update && apt-get install -y curl\nFROM a\nRUN <<E\napt-get -y install git\nE",
+        "update && apt-get install -y curl\nONBUILD RUN apt-get install -y git",
+    ] {
+        assert!(!has_fix(rest), "{rest}");
+    }
 }
 
 #[test]

@@ -75,7 +75,10 @@ fn check_platform(stage: &Stage, findings: &mut Findings<'_>) {
     }
     let message = format!("FROM --platform flag should not use constant value {:?}", platform.raw);
     let made = Diagnostic::lint(Rule::FromPlatformFlagConstDisallowed, message, platform.span);
-    let help = format!("write --platform=$BUILDPLATFORM, or name the stage after the platform, as in AS build-{arch}");
+    let help = format!(
+        "leave it out for an image of the target's platform, write --platform=$BUILDPLATFORM where the stage only builds, or \
+         name the stage after the platform, as in AS build-{arch}"
+    );
     findings.add(stage.check_overrides.as_deref(), made.with_help(help));
 }
 
@@ -117,6 +120,12 @@ fn check_pinning(stage: &Stage, findings: &mut Findings<'_>) {
     findings.add(overrides, made.with_help(help));
 }
 
+/// Says whether a text may name an image: what cannot has an error of its own.
+fn may_be_image(text: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-/:".contains(&byte);
+    text.contains('$') || (text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.bytes().all(is_part))
+}
+
 /// Tells an image that is what the tag `latest` means; says whether it did.
 fn check_latest(what: &str, image: &Word, overrides: Option<&CheckSettings>, findings: &mut Findings<'_>) -> bool {
     let text = image.raw.as_str();
@@ -126,7 +135,7 @@ fn check_latest(what: &str, image: &Word, overrides: Option<&CheckSettings>, fin
         Some((name, tag)) => tag == "latest" && (!name.contains("${") || name.ends_with('}')),
         None => !text.contains('$') && !text.contains('@'),
     };
-    if !is_latest || text.is_empty() || !findings.wants(overrides, Rule::LatestTag) {
+    if !is_latest || !may_be_image(text) || !findings.wants(overrides, Rule::LatestTag) {
         return false;
     }
     let message = format!("{what} {text} is what the tag latest means at the time");

@@ -4,6 +4,7 @@ use super::Findings;
 use crate::ast::{Copy, CopySource, Dockerfile, Escape, Instruction, InstructionKind, Stage};
 use crate::check::CheckSettings;
 use crate::diagnostic::Diagnostic;
+use crate::keyword::Keyword;
 use crate::rule::Rule;
 use crate::source::SourceText;
 use crate::span::{LineRange, Span, Spanned};
@@ -166,8 +167,19 @@ fn report_empty_continuation(
     let shown = Span::new(span.start(), span.start() + source.slice(span).trim_end_matches(['\r', '\n']).len());
     let kept: String = source.slice(whole).split_inclusive('\n').filter(|line| !line.trim().is_empty()).collect();
     let made = Diagnostic::lint(Rule::NoEmptyContinuation, "Empty continuation line", shown);
-    let help = "remove the empty line, or make it a comment";
-    findings.add(overrides, made.with_help(help).with_fix(whole, kept));
+    let next = source.rest_of_line(whole.end()).trim_start();
+    let word = next.split_whitespace().next().unwrap_or_default();
+    let is_instruction = word.len() > 1 && is_upper(word) && Keyword::find(word).is_some();
+    findings.add(
+        overrides,
+        match is_instruction {
+            // To remove the line would keep the instruction in the command.
+            true => made.with_help(format!(
+                "{word} below counts as a part of this instruction: remove the escape character from the line above"
+            )),
+            false => made.with_help("remove the empty line, or make it a comment").with_fix(whole, kept),
+        },
+    );
 }
 
 /// A path like `C:\` at the end of a line continues the line (dockerfile.md §22.3).

@@ -153,6 +153,8 @@ impl Fields {
                         "write target={} for the place where it appears, or source=… for what appears",
                         option.field
                     )
+                } else if KINDS.iter().any(|(kind, _)| *kind == key) {
+                    format!("write type={key}")
                 } else {
                     match suggest(key, KEYS.iter().copied()).filter(|near| *near != key) {
                         Some(near) => format!("did you mean {near}=VALUE?"),
