@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use serde_json::json;
 use strake::{Built, Cancel, Engine, NoticeSink, Settings};
 
@@ -112,7 +112,8 @@ fn report(args: &BuildArgs, built: &Built) -> Result<()> {
     if args.quiet
         && let Some(id) = &built.image_id
     {
-        crate::say(&id.to_string());
+        crate::say(&id.to_string())
+            .map_err(|error| anyhow!("{error:#}\nnote: the build is done: its image is {id}"))?;
     }
     Ok(())
 }

@@ -38,11 +38,13 @@ fn main() -> ExitCode {
         Command::Explain { code } => explain(code),
         Command::Dockerfile(command) => dockerfile::run(command),
         Command::Debug(DebugCommand::Parse { file, tree }) => parse(file, *tree),
-        Command::Version => {
-            say(&format!("strake {}", env!("CARGO_PKG_VERSION")));
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Version => say(&format!("strake {}", env!("CARGO_PKG_VERSION"))).map(|()| ExitCode::SUCCESS),
     };
+    ended(outcome)
+}
+
+/// Says what went wrong, and gives the exit code.
+fn ended(outcome: anyhow::Result<ExitCode>) -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(error) => match error.downcast_ref::<strake::Error>() {
@@ -68,17 +70,32 @@ fn wrong_flags(error: &clap::Error) -> ExitCode {
         complain(&text);
         return ExitCode::from(exit::USAGE);
     }
-    error.exit()
+    if error.use_stderr() {
+        error.exit()
+    }
+    let printed = error.print().and_then(|()| std::io::stdout().flush());
+    ended(written(printed).map(|()| ExitCode::SUCCESS))
 }
 
-/// Writes a line to standard output; a reader that went away is no error of ours.
-fn say(line: &str) {
-    let _ignored = writeln!(std::io::stdout().lock(), "{line}");
+/// Writes a line to standard output.
+fn say(line: &str) -> anyhow::Result<()> {
+    say_all(format!("{line}\n"))
 }
 
-/// Writes to standard output as it is; a reader that went away is no error of ours.
-fn say_all(text: &str) {
-    let _ignored = write!(std::io::stdout().lock(), "{text}");
+/// Writes to standard output as it is.
+fn say_all(text: impl AsRef<[u8]>) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    written(out.write_all(text.as_ref()).and_then(|()| out.flush()))
+}
+
+/// Judges a write to standard output; a reader that went away is no error of ours.
+fn written(result: std::io::Result<()>) -> anyhow::Result<()> {
+    match result {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => anyhow::bail!(
+            "cannot write to standard output: {error}\nhelp: free space where it goes, or send it to another file"
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// Writes to standard error as it is.
@@ -96,7 +113,7 @@ fn explain(code: &str) -> anyhow::Result<ExitCode> {
             "there is no code {code:?}{near}: codes look like E0101 and stand in brackets behind error and warning"
         );
     };
-    say(&render::page(&page));
+    say(&render::page(&page))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -105,11 +122,11 @@ fn parse(file: &std::path::Path, tree: bool) -> anyhow::Result<ExitCode> {
     let parsed = strake::parse(bytes, &strake::ParseOptions::default());
     dockerfile::show(&file.display().to_string(), &parsed.dockerfile, &parsed.diagnostics);
     if tree {
-        say(&format!("{:#?}", parsed.dockerfile));
+        say(&format!("{:#?}", parsed.dockerfile))?;
     } else {
         let stages = parsed.dockerfile.stages.len();
         let instructions: usize = parsed.dockerfile.stages.iter().map(|stage| stage.instructions.len() + 1).sum();
-        say(&format!("{stages} stages, {} instructions", instructions + parsed.dockerfile.global_args.len()));
+        say(&format!("{stages} stages, {} instructions", instructions + parsed.dockerfile.global_args.len()))?;
     }
     let failed = parsed.has_errors();
     // The process ends here: to give the tree back piece by piece would take as long as half of the parse.

@@ -17,9 +17,9 @@ fn open(store: &StoreArgs) -> Result<Engine> {
 pub(crate) fn images(store: &StoreArgs) -> Result<ExitCode> {
     let images = open(store)?.images()?;
     let width = images.iter().map(|image| image.name.len()).max().unwrap_or(0).max("NAME".len());
-    say(&format!("{:width$}  DIGEST", "NAME"));
+    say(&format!("{:width$}  DIGEST", "NAME"))?;
     for image in images {
-        say(&format!("{:width$}  {}", image.name, image.manifest.digest));
+        say(&format!("{:width$}  {}", image.name, image.manifest.digest))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -34,14 +34,14 @@ pub(crate) fn prune(store: &StoreArgs, args: &PruneArgs) -> Result<ExitCode> {
     };
     let report = open(store)?.prune(&options)?;
     let verb = if args.dry_run { "would remove" } else { "removed" };
-    say(&format!("{verb} {} in {} parts", indicatif::HumanBytes(report.bytes), report.removed.len()));
+    say(&format!("{verb} {} in {} parts", indicatif::HumanBytes(report.bytes), report.removed.len()))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Says what this machine can do.
 pub(crate) fn doctor(store: &StoreArgs) -> Result<ExitCode> {
     for (name, fact) in open(store)?.doctor() {
-        say(&format!("{name}: {fact}"));
+        say(&format!("{name}: {fact}"))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -5,6 +5,7 @@
 
 mod flags;
 mod images;
+mod output;
 mod registries;
 mod sources;
 mod steps;

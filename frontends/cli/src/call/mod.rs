@@ -97,7 +97,7 @@ fn ask(
     let mut scratch = None;
     let request = request::make(args, &mut scratch)?;
     let text = answer(&Asker::open(store)?, request)?;
-    crate::say_all(&text);
+    crate::say_all(text)?;
     Ok(ExitCode::SUCCESS)
 }
 

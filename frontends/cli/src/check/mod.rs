@@ -90,14 +90,14 @@ pub(crate) fn run(store: &StoreArgs, args: &CheckArgs) -> Result<ExitCode> {
     let (checked, made) =
         if args.fix { fixing::run(&asker, &request)? } else { (check(&asker, &request)?, Vec::new()) };
     match args.format {
-        Format::Text => text(&checked, &made, args.fix),
+        Format::Text => text(&checked, &made, args.fix)?,
         Format::Json => {
             made.iter().for_each(|line| crate::complain(&format!("{line}\n")));
-            crate::say(&serde_json::to_string_pretty(&json::report(&checked, true))?);
+            crate::say(&serde_json::to_string_pretty(&json::report(&checked, true))?)?;
         }
         Format::Sarif => {
             made.iter().for_each(|line| crate::complain(&format!("{line}\n")));
-            crate::say(&serde_json::to_string_pretty(&sarif::report(&checked)?)?);
+            crate::say(&serde_json::to_string_pretty(&sarif::report(&checked)?)?)?;
         }
     }
     Ok(exit_code(&checked))
@@ -109,9 +109,9 @@ pub(crate) fn call(store: &StoreArgs, args: &BuildArgs, format: Format) -> Resul
     let request = request::make(args, &mut scratch)?;
     let checked = check(&Asker::open(store)?, &request)?;
     match format {
-        Format::Text => text(&checked, &[], false),
-        Format::Json => crate::say(&serde_json::to_string_pretty(&json::report(&checked, false))?),
-        Format::Sarif => crate::say(&serde_json::to_string_pretty(&sarif::report(&checked)?)?),
+        Format::Text => text(&checked, &[], false)?,
+        Format::Json => crate::say(&serde_json::to_string_pretty(&json::report(&checked, false))?)?,
+        Format::Sarif => crate::say(&serde_json::to_string_pretty(&sarif::report(&checked)?)?)?,
     }
     Ok(exit_code(&checked))
 }
@@ -125,13 +125,13 @@ fn exit_code(checked: &Checked) -> ExitCode {
 }
 
 /// Findings with excerpts and one line that sums them up.
-fn text(checked: &Checked, made: &[String], is_fixed: bool) {
-    made.iter().for_each(|line| crate::say(line));
+fn text(checked: &Checked, made: &[String], is_fixed: bool) -> Result<()> {
+    made.iter().try_for_each(|line| crate::say(line))?;
     let colour = console::colors_enabled();
     for finding in &checked.findings {
-        crate::say(&render::finding(finding, colour));
+        crate::say(&render::finding(finding, colour))?;
     }
-    crate::say(&summary(checked, is_fixed));
+    crate::say(&summary(checked, is_fixed))
 }
 
 fn summary(checked: &Checked, is_fixed: bool) -> String {

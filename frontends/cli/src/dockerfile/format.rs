@@ -31,7 +31,7 @@ pub(super) fn run(args: &FormatArgs) -> Result<ExitCode> {
         };
         if args.check {
             if formatted != bytes {
-                crate::say(&format!("{file} is not formatted"));
+                crate::say(&format!("{file} is not formatted"))?;
                 is_well = false;
             }
         } else if args.write {
@@ -39,7 +39,7 @@ pub(super) fn run(args: &FormatArgs) -> Result<ExitCode> {
                 write_back(file, &formatted)?;
             }
         } else {
-            std::io::stdout().lock().write_all(&formatted).context("cannot write to standard output")?;
+            crate::say_all(&formatted)?;
         }
     }
     let failed = crate::exit::of_kind(ErrorKind::User);

@@ -22,7 +22,7 @@ pub(super) fn run(args: &GraphArgs) -> Result<ExitCode> {
         GraphFormat::Dot => as_dot(&graph),
         GraphFormat::Json => serde_json::to_string_pretty(&as_json(&graph))?,
     };
-    crate::say(text.trim_end());
+    crate::say(text.trim_end())?;
     Ok(ExitCode::SUCCESS)
 }
 

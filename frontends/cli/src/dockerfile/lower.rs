@@ -1,9 +1,8 @@
 //! `strake dockerfile lower`: the plain Dockerfile that one with additions to the language is equal to.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use super::LowerArgs;
 use crate::render;
@@ -14,6 +13,6 @@ pub(super) fn run(args: &LowerArgs) -> Result<ExitCode> {
     for warning in &lowered.warnings {
         crate::complain(&render::finding(warning, console::colors_enabled_stderr()));
     }
-    std::io::stdout().lock().write_all(&lowered.text).context("cannot write the Dockerfile")?;
+    crate::say_all(&lowered.text)?;
     Ok(ExitCode::SUCCESS)
 }
