@@ -142,7 +142,7 @@ pub struct Exit {
     pub code: i32,
     /// The signal that ended it.
     pub signal: Option<i32>,
-    /// Whether the memory limit's killer ended it.
+    /// Whether the killer of a memory limit ended it, or struck within a limit of its own.
     pub oom: bool,
     /// Whether it was stopped because its time was over.
     pub timed_out: bool,

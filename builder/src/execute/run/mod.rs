@@ -184,7 +184,7 @@ fn run_over(session: &Session, trees: &[Tree], rootfs: &Arc<Rootfs>, prepared: P
     let exit = session.runner.run(&process, &io.step_io(), &session.cancel)?;
     drop(process);
     session.cancel.check()?;
-    if exit.code != 0 || exit.timed_out {
+    if exit.code != 0 || exit.timed_out || exit.oom {
         active.discard();
         return Ok(Ran::Failed(exit));
     }

@@ -61,10 +61,13 @@ impl MemoryLimit {
         Ok(Some(file.into()))
     }
 
-    /// Whether the limit's killer struck in the step's own group.
-    pub(super) fn was_reached(&self) -> bool {
-        let read = |group: &Group| fs::read_to_string(group.path.join("memory.oom_control"));
-        self.group.as_ref().and_then(|group| read(group).ok()).is_some_and(|text| cgroup::count(&text, "oom_kill") > 0)
+    /// Whether the limit's killer struck in the step's own group, or in the leaf that has the limit.
+    pub(super) fn was_reached(&self, leaf: Option<&Leaf>) -> bool {
+        match &self.group {
+            Some(group) => fs::read_to_string(group.path.join("memory.oom_control"))
+                .is_ok_and(|text| cgroup::count(&text, "oom_kill") > 0),
+            None => leaf.is_some_and(Leaf::was_out_of_memory),
+        }
     }
 }
 

@@ -310,12 +310,15 @@ fn exit(ended: Ended, groups: &Groups, kills_before: Option<u64>) -> Exit {
     let code = ended.code.unwrap_or_else(|| 128 + ended.signal.unwrap_or(0));
     // A shell whose child was killed ends with the child's code.
     let was_killed = code == 128 + libc::SIGKILL;
-    let was_limit = groups.memory.as_ref().is_some_and(MemoryLimit::was_reached);
-    // What was stopped at its --timeout was killed here; a kill elsewhere on the machine meanwhile says nothing of it.
-    let oom = was_killed && !ended.timed_out && {
-        let in_leaf = groups.leaf.as_ref().is_some_and(Leaf::was_out_of_memory);
-        in_leaf || was_limit || kills_before.zip(cgroup::oom_kills()).is_some_and(|(before, after)| after > before)
+    let leaf = groups.leaf.as_ref();
+    // A step that goes on without what its own limit killed has not done what it says, whatever its code is.
+    let was_limit = groups.memory.as_ref().is_some_and(|limit| limit.was_reached(leaf));
+    let was_machine = || {
+        leaf.is_some_and(Leaf::was_out_of_memory)
+            || kills_before.zip(cgroup::oom_kills()).is_some_and(|(before, after)| after > before)
     };
+    // What was stopped at its --timeout was killed here; a kill elsewhere on the machine meanwhile says nothing of it.
+    let oom = !ended.timed_out && (was_limit || was_killed && was_machine());
     let hint = match ended.signal {
         _ if oom && groups.memory.is_some() => {
             Some("killed because it needed more memory than its --memory allows: raise the limit".to_owned())
