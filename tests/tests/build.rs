@@ -32,6 +32,22 @@ fn second_build_is_cached_and_gives_the_same_layers() {
 }
 
 #[test]
+fn steps_that_are_not_to_be_cached_say_so() {
+    let host = Host::new();
+    host.write("ctx/a", "");
+    host.write("ctx/Dockerfile", "FROM scratch AS files\nCOPY a /\nFROM files AS app\nCOPY a /b\n");
+    let build =
+        |flags: &str| host.strake(&["build", "ctx", "--progress", "plain", "--explain-cache"]).args(flags).ok().stderr;
+    build("");
+    let every = build("--no-cache");
+    assert_eq!(every.matches("not cached: --no-cache was given").count(), 2, "{every}");
+    let one = build("--no-cache-filter Files,fils");
+    assert_eq!(one.matches("not cached: --no-cache-filter names its stage").count(), 1, "{one}");
+    let warning = "warning[W1034]: --no-cache-filter: there is no stage \"fils\" (did you mean files?)";
+    assert!(one.contains(warning) && !one.contains("stage \"files\""), "{one}");
+}
+
+#[test]
 fn cached_build_with_an_epoch_gives_the_same_digest() {
     if !needs_root("a cached step") {
         return;

@@ -18,6 +18,7 @@ use strake_layers::{Layer, Timestamp};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use crate::cache::StepKey;
 use crate::events::{Outcome, StepId};
 use crate::plan::graph::{Base, BuildGraph, CopyFrom, Op, OutputId, PlannedStage, StageId, Step};
 use crate::{Error, Result};
@@ -274,6 +275,15 @@ pub(crate) struct StepWork<'a> {
 }
 
 impl StepWork<'_> {
+    /// Says why the cache did not serve the step.
+    pub(crate) fn why_missed(&self, key: &StepKey, group: &str) -> Result<String> {
+        match (self.step.no_cache, self.session.request.no_cache) {
+            (true, true) => Ok("--no-cache was given".to_owned()),
+            (true, false) => Ok("--no-cache-filter names its stage".to_owned()),
+            (false, _) => self.session.results.explain(key, group),
+        }
+    }
+
     /// The layers of a stage or image that the step reads from.
     pub(crate) fn layers_of(&self, from: &CopyFrom) -> Result<Vec<Arc<Layer>>> {
         match from {

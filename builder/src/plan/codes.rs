@@ -73,4 +73,7 @@ codes! {
     UNKNOWN_PLATFORM "W1033" "platform that no image has" "A platform is the name of a system and that of a processor \
         architecture, as in linux/arm64. This one is not among those that images are made for. The image would say that it \
         is for it, and no machine would start it.";
+    NO_CACHE_STAGE "W1034" "stage to build anew that is not there" "--no-cache-filter takes the names of stages, in any \
+        letter case. One that no stage has is passed over, as by the reference, and what it was meant for comes from the \
+        cache.";
 }

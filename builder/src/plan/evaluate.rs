@@ -52,6 +52,7 @@ pub(super) fn plan(parsed: &Parsed, options: &PlanOptions, images: &KnownImages)
     if found.missing.is_empty() {
         arguments::warn_unused(dockerfile, options, &table.globals, &found.triggered_arguments, &mut lints);
     }
+    table.warn_unknown_filters(&mut lints);
     lints.judge();
     match graph {
         Some(graph) if !lints.has_errors() => {

@@ -424,6 +424,22 @@ impl<'a> Table<'a> {
         })
     }
 
+    /// Warns of names in `--no-cache-filter` that no stage has.
+    pub(super) fn warn_unknown_filters(&self, lints: &mut Lints) {
+        let names: Vec<_> = self.stage_names().collect();
+        let wanted = self.options.no_cache_filter.iter().map(String::as_str);
+        for name in wanted.filter(|name| !name.is_empty() && !names.contains(name)) {
+            let near = suggest(name, names.iter().copied());
+            let hint = near.map(|near| format!(" (did you mean {near}?)")).unwrap_or_default();
+            let message = format!("--no-cache-filter: there is no stage {name:?}{hint}");
+            let help = match names.is_empty() {
+                true => "no stage of this file has a name: give FROM one with AS, or build with --no-cache".to_owned(),
+                false => stages_are(&names),
+            };
+            lints.push(Diagnostic::warning(codes::NO_CACHE_STAGE, message, Span::default()).with_help(help));
+        }
+    }
+
     /// Gives what may help when an image of that name does not exist (dockerfile.md §13.1, D-15).
     pub(super) fn image_help(&self, name: &str, inner: &Stage) -> Option<String> {
         let lower = name.to_lowercase();

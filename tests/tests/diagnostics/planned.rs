@@ -82,6 +82,7 @@ fn request(command: &str) -> BuildRequest {
     while let Some(word) = words.next() {
         match word {
             "--target" => request.target = words.next().map(str::to_owned),
+            "--no-cache-filter" => request.no_cache_filter.extend(words.next().map(str::to_owned)),
             "--build-arg" => request.build_args.extend(words.next().map(pair)),
             "--build-context" => request.named_contexts.extend(words.next().map(pair)),
             "--platform" => request.platforms.extend(words.next().map(|text| text.parse::<Platform>().unwrap())),

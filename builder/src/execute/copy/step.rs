@@ -155,7 +155,7 @@ pub(in crate::execute) fn keep(
         });
     }
     explainable(&mut key, layer.entries().map_or(&[], |entries| entries));
-    let miss = session.results.explain(&key, &group)?;
+    let miss = work.why_missed(&key, &group)?;
     // Records keep whole seconds, and a hit must show the time of the miss.
     let at = strake_layers::Timestamp::from_seconds(session.clock.now.seconds);
     let result =

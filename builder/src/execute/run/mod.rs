@@ -52,7 +52,7 @@ pub(super) async fn run(work: &StepWork<'_>, op: &RunOp) -> Result<Made> {
     {
         return Ok(made);
     }
-    let miss = if session.request.explain_cache { Some(session.results.explain(&key, &group)?) } else { None };
+    let miss = if session.request.explain_cache { Some(work.why_missed(&key, &group)?) } else { None };
     let began = Instant::now();
     let (layer, output) = attempt(work, op, &binds).await?;
     let at = made_at(session, began.elapsed());

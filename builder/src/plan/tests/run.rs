@@ -159,4 +159,10 @@ fn no_cache_is_for_all_or_for_the_stages_named() {
     let planned = case.plan("FROM busybox AS a\nRUN x\nFROM a AS B\nRUN y\nWORKDIR /z\n");
     let flags: Vec<_> = planned.graph.stages.iter().flat_map(|stage| &stage.steps).map(|step| step.no_cache).collect();
     assert_eq!(flags, [false, true, false]);
+    assert!(planned.warnings.iter().all(|found| found.code != "W1034"));
+    case.options.no_cache_filter = ["", "b", "bulid", "0"].map(str::to_owned).into();
+    let planned = case.plan("FROM busybox AS build\nFROM busybox AS b\n");
+    let said: Vec<_> = planned.warnings.iter().map(|found| found.message.as_str()).collect();
+    let unknown = "--no-cache-filter: there is no stage";
+    assert_eq!(said, [format!("{unknown} \"0\""), format!("{unknown} \"bulid\" (did you mean build?)")]);
 }
