@@ -19,13 +19,11 @@ mod unsupported;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
-use args::{Cli, Command, DebugCommand};
+use args::{Command, DebugCommand};
 use strake_cli::render;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match args::read() {
         Ok(cli) => cli,
         Err(error) => return wrong_flags(&error),
     };

@@ -80,6 +80,27 @@ fn wrong_flags_say_what_to_write() {
     assert_text("wrong_flags", &host, &shown);
 }
 
+/// Variables that flags take; set to nothing, they are not set.
+const VARIABLES: [&str; 2] = ["STRAKE_ROOT", "BUILDKIT_PROGRESS"];
+
+#[test]
+fn empty_variables_are_none() {
+    let host = Host::new();
+    host.write("ctx/Dockerfile", "FROM scratch\nCOPY Dockerfile /\n");
+    let all = String::from_utf8(host.strake(&["build", "--help"]).ok().stdout).unwrap();
+    assert_eq!(all.matches("[env: ").count(), VARIABLES.len(), "VARIABLES names all: {all}");
+    for variable in VARIABLES {
+        assert!(all.contains(&format!("[env: {variable}]")), "{all}");
+        let empty = host.strake(&["build", "ctx", "--root", "store"]).env(variable, "");
+        empty.args("-o type=cacheonly").ok().says(&["COPY Dockerfile"]);
+    }
+    // What is set still counts.
+    let wrong = host.strake(&["build", "ctx"]).env("BUILDKIT_PROGRESS", "fancy").run().expect(2);
+    wrong.says(&["invalid value 'fancy' for '--progress"]);
+    // Without --root; the command opens no store.
+    host.strake(&["version"]).env("STRAKE_ROOT", "").ok();
+}
+
 #[test]
 fn standard_input_that_cannot_be_used_says_why() {
     let host = Host::new();
