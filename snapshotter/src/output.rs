@@ -11,8 +11,9 @@ use crate::{Error, Result, sys};
 /// Writes the entries of a whole tree into a folder of the user, making it where there is none.
 ///
 /// A new folder appears whole or not at all. Into one that exists, all files are first written beside, then renamed one
-/// by one; what is there and is not among the entries stays (edges.md 4).
-pub fn write_files(dest: &Path, entries: &[Entry], cancel: &Cancel) -> Result<()> {
+/// by one; what is there and is not among the entries stays (edges.md 4). All is the caller's, as with the reference.
+pub fn write_files(dest: &Path, mut entries: Vec<Entry>, cancel: &Cancel) -> Result<()> {
+    entries.iter_mut().for_each(give_to_caller);
     let parent = dest.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(parent).map_err(|e| Error::host("create", parent, e))?;
     let exists = dest.exists();
@@ -21,7 +22,7 @@ pub fn write_files(dest: &Path, entries: &[Entry], cancel: &Cancel) -> Result<()
     let staging = tempfile::Builder::new().prefix(".strake-").tempdir_in(folder);
     let staging = staging.map_err(|e| Error::host("make a folder in", folder, e))?;
     let options = StoreOptions { cancel: cancel.clone(), ..StoreOptions::default() };
-    Target::merged(staging.path(), &options).apply(entries, &Placing::Copy)?;
+    Target::merged(staging.path(), &options).apply(&entries, &Placing::Copy)?;
     sys::open_up(staging.path());
     if !exists {
         let made = staging.keep();
@@ -30,11 +31,21 @@ pub fn write_files(dest: &Path, entries: &[Entry], cancel: &Cancel) -> Result<()
             Error::host("rename the finished folder to", dest, e)
         });
     }
-    for entry in entries {
+    for entry in &entries {
         cancel.check()?;
         move_in(staging.path(), dest, entry)?;
     }
     Ok(())
+}
+
+/// Makes an entry the caller's. As with chown, what ran as its owner no longer does.
+fn give_to_caller(entry: &mut Entry) {
+    let Some((uid, gid)) = sys::owner() else { return };
+    let meta = &mut entry.meta;
+    if (meta.uid, meta.gid) != (uid, gid) && !matches!(entry.kind, EntryKind::Directory { .. }) {
+        meta.mode &= !0o6000;
+    }
+    (meta.uid, meta.gid) = (uid, gid);
 }
 
 /// Moves one entry to its place; directories are made, so that what the user has in them stays.
@@ -85,11 +96,11 @@ mod tests {
     fn files_of_the_user_stay_and_ours_replace() {
         let folder = tempfile::tempdir().unwrap();
         let dest = folder.path().join("out");
-        let entries = [directory("d"), file("d/a", "1"), file("b", "2")];
-        write_files(&dest, &entries, &Cancel::new()).unwrap();
+        let entries = vec![directory("d"), file("d/a", "1"), file("b", "2")];
+        write_files(&dest, entries, &Cancel::new()).unwrap();
         fs::write(dest.join("d/own"), "mine").unwrap();
-        let entries = [directory("d"), file("d/a", "new")];
-        write_files(&dest, &entries, &Cancel::new()).unwrap();
+        let entries = vec![directory("d"), file("d/a", "new")];
+        write_files(&dest, entries, &Cancel::new()).unwrap();
         assert_eq!(fs::read_to_string(dest.join("d/a")).unwrap(), "new");
         assert_eq!(fs::read_to_string(dest.join("d/own")).unwrap(), "mine");
         assert_eq!(fs::read_to_string(dest.join("b")).unwrap(), "2");
@@ -97,11 +108,21 @@ mod tests {
     }
 
     #[test]
+    fn files_are_the_callers_and_run_as_nobody_else() {
+        let meta = Metadata { mode: 0o6755, uid: 4711, gid: 4712, ..Metadata::default() };
+        let mut entry = Entry::inline_file(ImagePath::parse("a").unwrap(), meta, b"1".as_slice());
+        give_to_caller(&mut entry);
+        let Some(caller) = sys::owner() else { return };
+        assert_eq!((entry.meta.uid, entry.meta.gid), caller);
+        assert_eq!(entry.meta.mode, 0o755);
+    }
+
+    #[test]
     fn a_cancelled_export_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let cancel = Cancel::new();
         cancel.cancel();
-        assert!(write_files(&folder.path().join("out"), &[file("a", "1")], &cancel).is_err());
+        assert!(write_files(&folder.path().join("out"), vec![file("a", "1")], &cancel).is_err());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::process::Command;
 
 use serde_json::Value;
@@ -62,6 +63,17 @@ fn local_output_writes_the_files_and_keeps_strangers() {
     assert_eq!(host.read("out/dir/a"), "content of a\n");
     assert_eq!(host.read("out/mine"), "mine");
     assert_eq!(host.left_in("out").len(), 2);
+}
+
+#[test]
+fn local_output_is_the_callers() {
+    let host = small();
+    let text = "FROM scratch\nCOPY --chown=4711:4712 --chmod=4750 a /dir/a\n";
+    host.dockerfile("ctx", text).args("-o out").ok();
+    let own = fs::metadata(host.path("ctx")).unwrap();
+    let made = fs::metadata(host.path("out/dir/a")).unwrap();
+    assert_eq!((made.uid(), made.gid(), made.mode() & 0o7777), (own.uid(), own.gid(), 0o750));
+    assert_eq!(fs::metadata(host.path("out/dir")).unwrap().uid(), own.uid());
 }
 
 #[test]

@@ -30,7 +30,7 @@ impl Exporter for LocalExporter {
         Box::pin(async move {
             let entries = flattened(context).await?;
             let (dest, cancel) = (self.dest.clone(), context.cancel.clone());
-            blocking(move || Ok(strake_snapshotter::write_files(&dest, &entries, &cancel)?)).await?;
+            blocking(move || Ok(strake_snapshotter::write_files(&dest, entries, &cancel)?)).await?;
             Ok(vec![Exported { what: "files", dest: self.dest.display().to_string(), manifest: None }])
         })
     }

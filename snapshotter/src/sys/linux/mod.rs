@@ -51,6 +51,11 @@ pub(crate) fn relative_path(path: &ImagePath) -> PathBuf {
     PathBuf::from(OsStr::from_bytes(path.as_bytes()))
 }
 
+/// Gives user and group of this process.
+pub(crate) fn owner() -> Option<(u32, u32)> {
+    Some((rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()))
+}
+
 /// Tells whether files can be given to any owner, devices made and mounts set up.
 pub(crate) fn is_privileged() -> bool {
     rustix::process::geteuid().is_root()
