@@ -90,7 +90,7 @@ rules! {
         "Without --build-arg the name of the base image is empty or not valid. Give the ARG a default.";
     FromPlatformFlagConstDisallowed "W0518" Reference false "from-platform-flag-const-disallowed"
         "FROM --platform should not be a constant"
-        "The stage is built for one platform whatever the build asks for. Write --platform=$BUILDPLATFORM for tools, leave it out otherwise, or name the stage after the platform.";
+        "The stage is built for one platform whatever the build asks for. Leave it out; write --platform=$BUILDPLATFORM for a stage that only builds, or name the stage after the platform.";
     CopyIgnoredFile "W0519" Reference false "copy-ignored-file" "the ignore file leaves the source out"
         "COPY cannot see the file. Take it back with a !PATTERN line in the ignore file, or do not copy it.";
     InvalidDefinitionDescription "W0520" Experimental false "invalid-definition-description"
@@ -129,7 +129,7 @@ rules! {
     UnusedArg "W0705" Extra true "" "an ARG that nothing uses has no effect"
         "The name occurs nowhere else in the file, and no RUN after it has the value in its environment. An ARG above the first FROM is seen by FROM lines only; a stage that needs it repeats ARG NAME.";
     WorldWritableCopy "W0706" Extra true "" "files that every user may change are a way into the container"
-        "Any process in the container can replace the files. Leave the write bit of others out, --chmod=755, and give the files to the user who writes them by --chown.";
+        "Any process in the container can replace the files. Leave the write bit of others out, --chmod=775, and give the files to the user who writes them by --chown.";
     IgnoreFileMatchesNothing "W0707" Extra false "" "patterns of an ignore file that leave nothing out are likely written for another folder"
         "No pattern matches any file of the build context, but one would match a file if it stood at the top. Patterns are relative to the context, not to the folder of the Dockerfile; **/NAME matches at any depth.";
     IgnoreFileMatchesAll "W0708" Extra false "" "an ignore file that leaves everything out leaves nothing to copy"
