@@ -165,7 +165,7 @@ impl Git<'_> {
         let name = self.wanted.reference.as_deref().unwrap_or("HEAD");
         let mut tries = vec![name.to_owned()];
         if !is_commit(name) && name != "HEAD" && !name.starts_with("refs/") {
-            tries = vec![format!("refs/heads/{name}"), format!("refs/tags/{name}")];
+            tries = ["refs/heads/", "refs/tags/", "refs/"].map(|prefix| format!("{prefix}{name}")).to_vec();
         }
         let mut failed = None;
         for what in &tries {

@@ -63,6 +63,8 @@ fn branches_tags_and_commits_are_checked_out() {
         (Some("other"), "one\n"),
         (Some("v1"), "one\n"),
         (Some("refs/tags/v1"), "one\n"),
+        (Some("heads/other"), "one\n"),
+        (Some("tags/v1"), "one\n"),
         (Some(&*first), "one\n"),
         (Some(&second[..10]), "two\n"),
     ];
