@@ -125,7 +125,7 @@ pub(super) async fn checkout(wanted: &Wanted, access: &Access, scratch: &Path, c
     let git = Git { wanted, access, folder: folder.path(), cancel };
     git.run(&["init", "--quiet", "--template=", "."]).await?;
     git.run(&["remote", "add", "--", "origin", &wanted.remote]).await?;
-    git.fetch().await?;
+    let reference = git.fetch().await?;
     let commit = git.run(&["rev-parse", "--verify", "--quiet", "--end-of-options", "FETCH_HEAD^{commit}"]).await?;
     git.check(&commit)?;
     git.run(&["checkout", "--quiet", "--force", "--detach", &commit]).await?;
@@ -140,6 +140,9 @@ pub(super) async fn checkout(wanted: &Wanted, access: &Access, scratch: &Path, c
     let time = Timestamp::from_seconds(seconds.parse().unwrap_or_default());
     if !wanted.keeps_git_dir {
         remove_git_dirs(folder.path())?;
+    } else if let Some(reference) = &reference {
+        // Tools that run in the kept repository ask for it by name: `git describe --tags`.
+        git.run(&["update-ref", "--", reference, "FETCH_HEAD"]).await?;
     }
     let mut root = HostDir::open(folder.path())?;
     if let Some(subdir) = &wanted.subdir {
@@ -159,8 +162,8 @@ struct Git<'a> {
 }
 
 impl Git<'_> {
-    /// Fetches the wanted commit, as little else as the server allows.
-    async fn fetch(&self) -> Result<()> {
+    /// Fetches the wanted commit, as little else as the server allows; gives the full name of the branch or tag that it is.
+    async fn fetch(&self) -> Result<Option<String>> {
         let fetch = ["fetch", "--quiet", "--no-tags", "--no-recurse-submodules"];
         let name = self.wanted.reference.as_deref().unwrap_or("HEAD");
         let mut tries = vec![name.to_owned()];
@@ -168,14 +171,14 @@ impl Git<'_> {
             tries = ["refs/heads/", "refs/tags/", "refs/"].map(|prefix| format!("{prefix}{name}")).to_vec();
         }
         let mut failed = None;
-        for what in &tries {
-            let mut done = self.run(&[&fetch[..], &["--depth=1", "--", "origin", what]].concat()).await;
+        for what in tries {
+            let mut done = self.run(&[&fetch[..], &["--depth=1", "--", "origin", &what]].concat()).await;
             // A server that gives files and knows no git ("dumb HTTP") has no less than everything to give.
             if done.as_ref().is_err_and(|error| error.to_string().contains("shallow capabilities")) {
-                done = self.run(&[&fetch[..], &["--", "origin", what]].concat()).await;
+                done = self.run(&[&fetch[..], &["--", "origin", &what]].concat()).await;
             }
             match done {
-                Ok(_) => return Ok(()),
+                Ok(_) => return Ok(Some(what).filter(|what| what.starts_with("refs/"))),
                 Err(error) if is_stop(&error) => return Err(error),
                 Err(error) => failed = failed.or(Some(error)),
             }
@@ -189,7 +192,7 @@ impl Git<'_> {
                 let path = self.folder.join(".git/FETCH_HEAD");
                 let line = format!("{commit}\t\t{}\n", shown(&self.wanted.remote));
                 std::fs::write(&path, line).map_err(|error| strake_layers::Error::host("write", path, error))?;
-                return Ok(());
+                return Ok(None);
             }
         }
         let failed = failed.unwrap_or_else(|| Error::internal("nothing was fetched, and nothing failed"));

@@ -92,6 +92,34 @@ fn subdirectories_checksums_and_kept_git_folders() {
 }
 
 #[test]
+fn kept_git_folders_have_the_branch_or_tag_that_was_asked_for() {
+    let Some((repository, first, second)) = repository() else { return };
+    let references = |reference: Option<&str>| {
+        let found = fetch(&Wanted { keeps_git_dir: true, ..wanted(repository.path(), reference) }).expect("fetched");
+        let format = "--format=%(refname) %(objecttype)";
+        let listed =
+            git(found.root.path(), &["for-each-ref", format, "refs/heads", "refs/tags"]).expect("git is there");
+        (found, listed)
+    };
+    for (reference, kept) in [
+        (Some("v1"), "refs/tags/v1 tag"),
+        (Some("tags/v1"), "refs/tags/v1 tag"),
+        (Some("refs/tags/v1"), "refs/tags/v1 tag"),
+        (Some("main"), "refs/heads/main commit"),
+        (Some("heads/other"), "refs/heads/other commit"),
+        (Some(&*first), ""),
+        (Some(&*second), ""),
+        (None, ""),
+    ] {
+        let (found, listed) = references(reference);
+        assert_eq!(listed, kept, "{reference:?}");
+        assert_eq!(git(found.root.path(), &["status", "--short"]).as_deref(), Some(""));
+    }
+    let (found, _) = references(Some("v1"));
+    assert_eq!(git(found.root.path(), &["describe", "--tags"]).as_deref(), Some("v1"));
+}
+
+#[test]
 fn what_is_not_there_or_not_allowed_is_an_error() {
     let Some((repository, ..)) = repository() else { return };
     let error = fetch(&wanted(repository.path(), Some("nosuch"))).expect_err("no such branch");
