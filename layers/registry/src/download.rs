@@ -272,14 +272,24 @@ fn continues(reply: &Reply, partial: Option<&Partial>) -> bool {
     starts && (total == "*" || partial.total.is_none() || total.trim().parse().ok() == partial.total)
 }
 
-/// The name of the file at an address: the last element of its path, decoded; what a server says does not count.
+/// The name of the file at an address: the last element of its path, as it is written there; what a server says does not
+/// count.
 pub fn file_name(address: &str) -> Option<String> {
-    path_name(&Url::parse(address).ok()?)
+    let (_, rest) = address.split_once("://")?;
+    let (_, path) = rest.split(['?', '#']).next()?.split_once('/')?;
+    last_element(path)
 }
 
-/// The last element of a path, decoded.
 fn path_name(url: &Url) -> Option<String> {
-    safe_name(&percent_decoded(url.path().trim_end_matches('/').rsplit('/').next()?))
+    last_element(url.path())
+}
+
+/// The last element of a path that is decoded first: `%2F` is a slash like any.
+/// For `..` the reference says `download`.
+fn last_element(path: &str) -> Option<String> {
+    let path = percent_decoded(path);
+    let name = path.trim_end_matches('/').rsplit('/').next()?;
+    if name == ".." { Some("download".to_owned()) } else { safe_name(name) }
 }
 
 /// The `filename` of a `Content-Disposition` (RFC 6266), in its plain form.
@@ -289,15 +299,15 @@ fn disposition_name(value: Option<&str>) -> Option<String> {
         let (key, value) = part.split_once('=')?;
         key.trim().eq_ignore_ascii_case("filename").then(|| value.trim().trim_matches('"').to_owned())
     })?;
-    safe_name(&name)
+    safe_name(&name).filter(|name| !name.contains('\\'))
 }
 
-/// A name that is one component of a path, and nothing else.
+/// A name that is one component of a path, and leads nowhere else where `\` separates, too (images of Windows).
 fn safe_name(name: &str) -> Option<String> {
     let is_safe = !name.is_empty()
         && name.len() <= 255
-        && !matches!(name, "." | "..")
-        && !name.chars().any(|c| c.is_control() || matches!(c, '/' | '\\'));
+        && !name.split('\\').any(|part| matches!(part, "." | ".."))
+        && !name.chars().any(|c| c.is_control() || c == '/');
     is_safe.then(|| name.to_owned())
 }
 
@@ -342,9 +352,43 @@ mod tests {
         assert_eq!(name("https://h.example/a/b/").as_deref(), Some("b"));
         assert_eq!(file_name("http://h.example/a/c?x=/d#/e").as_deref(), Some("c"));
         assert_eq!(name("https://h.example/").as_deref(), None);
-        assert_eq!(name("https://h.example/%2e%2e%2fetc"), None);
+        assert_eq!(name("https://h.example/%2e%2e%2fetc").as_deref(), Some("etc"));
         assert_eq!(disposition_name(Some(r#"attachment; filename="x.zip""#)).as_deref(), Some("x.zip"));
         assert_eq!(disposition_name(Some(r#"attachment; filename="../x""#)), None);
+    }
+
+    /// As measured with the reference; an address without a name is None here.
+    #[test]
+    fn names_are_taken_from_decoded_paths() {
+        for (path, name) in [
+            ("/o/p%2Fq.bin?alt=media", Some("q.bin")),
+            ("/x%2Fy.txt", Some("y.txt")),
+            ("/%2Fabs%2Fn.txt", Some("n.txt")),
+            ("/x%2F", Some("x")),
+            ("/x%2Fy/", Some("y")),
+            ("/a//", Some("a")),
+            ("/a%5Cb", Some("a\\b")),
+            ("/..%5C..%5Ca", None),
+            ("/x%252Fy", Some("x%2Fy")),
+            ("/a/../b.txt", Some("b.txt")),
+            ("/x%2f..", Some("download")),
+            ("/%2e%2e", Some("download")),
+            ("/..", Some("download")),
+            ("/../", Some("download")),
+            ("/%2E", None),
+            ("/a/.", None),
+            ("/x%2F.", None),
+            ("/%2F", None),
+            ("/", None),
+            ("", None),
+            ("?a=/z.txt", None),
+            ("#/z.txt", None),
+            ("/a%00b", None),
+            ("/x%2Fa%00b", None),
+            ("/a%0Ab", None),
+        ] {
+            assert_eq!(file_name(&format!("http://h.example{path}")).as_deref(), name, "{path}");
+        }
     }
 
     #[test]
