@@ -85,15 +85,14 @@ pub fn resolve_user(spec: &str, rootfs: &Rootfs) -> Result<User> {
     };
     let mut user = User { uid: 0, gid: 0, groups: Vec::new(), home: "/".to_owned() };
     match (known, number) {
-        (Some(line), _) => {
-            (user.uid, user.gid) = (line.uid, line.gid);
-            if !line.home.is_empty() {
-                user.home.clone_from(&line.home);
-            }
-        }
+        (Some(line), _) => (user.uid, user.gid) = (line.uid, line.gid),
         (None, Some(uid)) => user.uid = uid,
         (None, None) if name == "root" => "/root".clone_into(&mut user.home),
         (None, None) => return Err(unknown_user(name, passwd.iter().map(|line| line.name.as_str()))),
+    }
+    // The home hangs on the number alone: of several lines that have it, the first tells.
+    if let Some(line) = passwd.iter().find(|line| line.uid == user.uid).filter(|line| !line.home.is_empty()) {
+        user.home.clone_from(&line.home);
     }
     match group {
         Some(group) => user.gid = group_id(group, rootfs)?,
@@ -329,6 +328,15 @@ mod tests {
         user 4294967295 of USER 4294967295 is larger than 2147483647
         user "bad" is not in /etc/passwd of the image
         "#);
+    }
+
+    /// The conformance case `run-env-home-of-shared-number`.
+    #[test]
+    fn the_first_line_with_a_number_tells_the_home() {
+        let lines = "root:x:0:0::/root:\ntool:x:0:5::/opt/tool:\nbare:x:7:7:::\nlater:x:7:8::/later:\n";
+        let shared = rootfs(&[("etc/passwd", lines)]);
+        assert_eq!(user("tool", &shared), (0, 5, vec![5], "/root".to_owned()));
+        assert_eq!(user("later", &shared), (7, 8, vec![8], "/".to_owned()));
     }
 
     /// The conformance case `copy-chown-forms`.
