@@ -162,9 +162,9 @@ fn owner_id(text: &str) -> Option<u32> {
     if text == "root" { Some(0) } else { parse_id(text) }
 }
 
+/// A number, with or without `+` before it: the reference takes either.
 fn parse_id(text: &str) -> Option<u32> {
-    // `parse` takes a sign, which no number of a user has.
-    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+    text.parse().ok()
 }
 
 fn require_files(name: &str, what: &str, rootfs: &Rootfs) -> Result<()> {
@@ -305,6 +305,8 @@ mod tests {
             ("1000:33", 1000, 33, &[], "/home/app"),
             ("5000", 5000, 0, &[], "/"),
             ("5000:6000", 5000, 6000, &[], "/"),
+            ("+1000", 1000, 1000, &[2000, 2001], "/home/app"),
+            ("+5:+6", 5, 6, &[], "/"),
             ("www:0", 33, 0, &[], "/var/www"),
             (":extra", 0, 2000, &[], "/root"),
         ] {
@@ -320,13 +322,17 @@ mod tests {
         assert_eq!(user("root:root", &empty), (0, 0, vec![0], "/root".to_owned()));
         assert_eq!(user("7", &empty), (7, 0, vec![0], "/".to_owned()));
         let message = |spec: &str| resolve_user(spec, &base()).expect_err(spec).to_string();
-        let said = ["nobodyhere", "deamon", "app:extr", "4294967295", "bad"].map(message);
+        let said = ["nobodyhere", "deamon", "app:extr", "4294967295", "bad", "-5", "5:-6", "+", "++5"].map(message);
         insta::assert_snapshot!(said.join("\n"), @r#"
         user "nobodyhere" is not in /etc/passwd of the image
         user "deamon" is not in /etc/passwd of the image (did you mean "daemon"?)
         group "extr" is not in /etc/group of the image (did you mean "extra"?)
         user 4294967295 of USER 4294967295 is larger than 2147483647
         user "bad" is not in /etc/passwd of the image
+        user "-5" is not in /etc/passwd of the image
+        group "-6" is not in /etc/group of the image
+        user "+" is not in /etc/passwd of the image
+        user "++5" is not in /etc/passwd of the image
         "#);
     }
 
@@ -346,6 +352,8 @@ mod tests {
         for (spec, uid, gid) in [
             ("5", 5, 5),
             ("5:6", 5, 6),
+            ("+5", 5, 5),
+            ("+5:+6", 5, 6),
             ("app", 1000, 1000),
             ("www:extra", 33, 2000),
             (":extra", 0, 2000),
@@ -369,6 +377,7 @@ mod tests {
         };
         let user = "user \"nosuch\" is not in /etc/passwd of the image";
         assert_eq!(ids("nosuch"), (0, 0, vec![user.to_owned()]));
+        assert_eq!(ids("-5").2, ["user \"-5\" is not in /etc/passwd of the image"]);
         assert_eq!(ids("app:nosuch").1, 1000);
         assert_eq!(ids("nosuch:extra").1, 2000);
         assert_eq!(ids("ap").2, ["user \"ap\" is not in /etc/passwd of the image (did you mean \"app\"?)"]);
