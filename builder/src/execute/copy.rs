@@ -10,6 +10,7 @@ mod dress;
 mod emit;
 mod fault;
 mod owner;
+mod parents;
 mod place;
 mod select;
 mod spread;

@@ -19,7 +19,9 @@ pub(super) enum Time {
     Made,
 }
 
-fn no_match(message: String, span: Span) -> Diagnostic {
+/// Warns that a source names nothing.
+pub(super) fn no_match(tree: &Tree, text: &str, span: Span) -> Diagnostic {
+    let message = format!("nothing in the {} matches {text:?}: nothing is copied", tree.name());
     let help = "check the spelling, and the ignore file; with a wildcard a source may be missing";
     Diagnostic::lint(Rule::CopyNoMatch, message, span).with_help(help)
 }
@@ -31,8 +33,7 @@ impl Copy<'_> {
         let path = select::clean(text, self.dest.root.is_windows)?;
         let selection = select::select(input.from, text, &path, input.op.keyword)?;
         if selection.has_wildcard && selection.matches.is_empty() {
-            let message = format!("nothing in the {} matches {text:?}: nothing is copied", input.from.name());
-            self.warnings.push(no_match(message, span));
+            self.warnings.push(no_match(input.from, text, span));
         }
         for found in selection.matches {
             input.cancel.check()?;
@@ -41,37 +42,7 @@ impl Copy<'_> {
         Ok(())
     }
 
-    /// Copies what a path names with the directories above it (dockerfile.md §13.5, "`--parents`").
-    pub(super) fn copy_with_parents(&mut self, text: &str, span: Span) -> Result<(), Fault> {
-        let input = self.input;
-        let keyword = input.op.keyword;
-        let (pivot, below) = text.split_once("/./").unwrap_or(("", text));
-        let pivot_path = select::clean(pivot, self.dest.root.is_windows)?;
-        let below = select::clean(below, self.dest.root.is_windows)?;
-        let has_wildcard = below.components().any(strake_parser::glob::has_wildcard);
-        let filter = Filter::new((!below.is_root()).then_some(&below), &input.op.exclude)?;
-        let mut matched = 0;
-        for found in select::select(input.from, text, &pivot_path, keyword)?.matches {
-            let below_root = found.node.entry.path.strip_prefix(&input.from.root().path).unwrap_or_default();
-            let whole = below_root.join_path(&below);
-            if !has_wildcard && !select::is_there(input.from, &whole)? {
-                return Err(select::not_found(input.from, text, &whole, keyword));
-            }
-            if found.node.entry.is_directory() {
-                matched += self.place_directory(input.from, &found.node, &filter)?;
-            } else {
-                self.place(&found, span)?;
-                matched += 1;
-            }
-        }
-        if matched == 0 {
-            let message = format!("nothing in the {} matches {text:?}: nothing is copied", input.from.name());
-            self.warnings.push(no_match(message, span));
-        }
-        Ok(())
-    }
-
-    fn place(&mut self, found: &Match, span: Span) -> Result<(), Fault> {
+    pub(super) fn place(&mut self, found: &Match, span: Span) -> Result<(), Fault> {
         let input = self.input;
         if found.node.entry.is_directory() {
             self.place_directory(input.from, &found.node, &Filter::new(None, &input.op.exclude)?)?;

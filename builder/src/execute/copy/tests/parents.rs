@@ -109,3 +109,55 @@ fn links_below_the_top_are_copied_wherever_they_lead() {
     let failed = bench.fail("COPY --parents top /x/");
     assert!(failed.contains("top is a link to \"nope\"") && !failed.contains("did you mean"), "{failed}");
 }
+
+const PACKAGES: [&str; 5] = [
+    "packages/README.md",
+    "packages/x/package.json",
+    "packages/x/src/i",
+    "packages/y/package.json",
+    "packages/z/other",
+];
+
+#[test]
+fn matches_before_the_pivot_may_lack_what_is_behind_it() {
+    let table: [(&str, &[&str]); 4] = [
+        ("packages/*/./package.json", &["/app/package.json f644 package.json"]),
+        ("packages/*/./src", &["/app/src d755", "/app/src/i f644 i"]),
+        ("packages/*/./*.json", &["/app/package.json f644 package.json"]),
+        ("packages/[xy]/./src/*", &["/app/src d755", "/app/src/i f644 i"]),
+    ];
+    for (source, expected) in table {
+        let mut bench = Bench::new(&PACKAGES);
+        bench.run(&format!("COPY --parents {source} /app/"));
+        assert_eq!(bench.below("/app")[1..], *expected, "{source}");
+    }
+    let failed = Bench::new(&PACKAGES).fail("COPY --parents packages/*/./nope /app/");
+    assert!(failed.contains("\"packages/*/./nope\" not found"), "{failed}");
+}
+
+#[test]
+fn nothing_is_behind_a_file() {
+    let bench = Bench::new(&["a/d.txt"]);
+    for (source, why) in [("a/d.txt/./*", ": a/d.txt is not a directory"), ("a/d.txt/./x", "not found")] {
+        let failed = bench.fail(&format!("COPY --parents {source} /x/"));
+        assert!(failed.contains(why), "{failed}");
+    }
+}
+
+#[test]
+fn an_excluded_source_is_missing() {
+    let bench = Bench::new(&["a/b", "a/c"]);
+    for rest in ["--exclude=a a", "--exclude=a/b a/b", "--exclude=b a/./b"] {
+        let failed = bench.fail(&format!("COPY --parents {rest} /x/"));
+        assert!(failed.contains("--exclude leaves it out"), "{rest}: {failed}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_source_behind_a_link_is_missing() {
+    let bench = Bench::new(&["a/b/c.txt"]);
+    symlink(bench.path(), "a/b", "l");
+    let failed = bench.fail("COPY --parents l/c.txt /x/");
+    assert!(failed.contains("l is a link to \"a/b\"") && failed.contains("\"a/b/c.txt\""), "{failed}");
+}
