@@ -529,30 +529,6 @@ impl Evaluator<'_, '_> {
         self.lint(Rule::UndefinedVar, message, span, &help);
     }
 
-    /// Says why a name has no value here.
-    fn unset_help(&self, name: &str, span: Span) -> String {
-        let declares = |instruction: &Instruction| match &instruction.kind {
-            InstructionKind::Arg(items) => items.iter().any(|item| item.name.value == name),
-            InstructionKind::Env(pairs) => pairs.pairs.iter().any(|(key, _)| key.raw == name),
-            _ => false,
-        };
-        let stage = self.table.entries[self.index].stage;
-        if stage.instructions.iter().any(|other| other.span.start() >= span.end() && declares(other)) {
-            return format!("{name} gets its value below this line: move its ARG or ENV up");
-        }
-        let within = |other: &Instruction| other.span.start() <= span.start() && span.end() <= other.span.end();
-        if stage.instructions.iter().any(|other| within(other) && declares(other)) {
-            return format!("an instruction sees only what was set above it: set {name} there, or leave it out here");
-        }
-        if self.table.globals.is_declared(name) {
-            return format!("what is declared above the first FROM counts in FROM only: add ARG {name} to this stage");
-        }
-        if self.table.dockerfile.stages.iter().flat_map(|other| &other.instructions).any(declares) {
-            return format!("{name} is set in another stage only: add ARG {name} or ENV {name} to this one");
-        }
-        format!("nothing sets it: declare it with ARG {name} or ENV {name}=VALUE above this line")
-    }
-
     /// Changes the environment.
     pub(super) fn set_variable(&mut self, name: &str, value: &str) {
         Arc::make_mut(&mut self.state.env).set(name, value);

@@ -76,6 +76,30 @@ impl Evaluator<'_, '_> {
         found.min().unwrap_or(within)
     }
 
+    /// Says why a name has no value here.
+    pub(super) fn unset_help(&self, name: &str, span: Span) -> String {
+        let declares = |instruction: &Instruction| match &instruction.kind {
+            InstructionKind::Arg(items) => items.iter().any(|item| item.name.value == name),
+            InstructionKind::Env(pairs) => pairs.pairs.iter().any(|(key, _)| key.raw == name),
+            _ => false,
+        };
+        let stage = self.table.entries[self.index].stage;
+        if stage.instructions.iter().any(|other| other.span.start() >= span.end() && declares(other)) {
+            return format!("{name} gets its value below this line: move its ARG or ENV up");
+        }
+        let within = |other: &Instruction| other.span.start() <= span.start() && span.end() <= other.span.end();
+        if stage.instructions.iter().any(|other| within(other) && declares(other)) {
+            return format!("an instruction sees only what was set above it: set {name} there, or leave it out here");
+        }
+        if self.table.globals.is_declared(name) {
+            return format!("what is declared above the first FROM counts in FROM only: add ARG {name} to this stage");
+        }
+        if self.table.dockerfile.stages.iter().flat_map(|other| &other.instructions).any(declares) {
+            return format!("{name} is set in another stage only: add ARG {name} or ENV {name} to this one");
+        }
+        format!("nothing sets it: declare it with ARG {name} or ENV {name}=VALUE above this line")
+    }
+
     /// Refuses `--env` of a name that ARG declares: in steps the argument would count, in the image the output.
     pub(super) fn check_output(&mut self, run: &Run) -> Option<()> {
         let Some(env) = &run.additions().env else { return Some(()) };
