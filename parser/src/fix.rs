@@ -28,7 +28,7 @@ pub fn fix(source: &SourceText, found: &[Diagnostic]) -> Fixed {
             last.span.end() < edit.span.start() || (last.span.end() == edit.span.start() && !edit.span.is_empty())
         });
         // What is not UTF-8 could not be written back.
-        let is_text = !source.invalid_offsets().any(|offset| (edit.span.start()..edit.span.end()).contains(&offset));
+        let is_text = !source.has_invalid(edit.span);
         if is_apart && is_text && edit.span.end() <= source.text().len() {
             chosen.push((at, edit));
         }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::ast::{Dockerfile, Instruction, InstructionKind};
 use crate::check::CheckSettings;
-use crate::diagnostic::{Diagnostic, Edit, keep};
+use crate::diagnostic::{Diagnostic, keep};
 use crate::ignore::IgnoreRules;
 use crate::rule::Rule;
 use crate::source::SourceText;
@@ -88,10 +88,8 @@ pub fn check(
     }
     let mut found = findings.found;
     // An edit of what is not UTF-8 could not be written back.
-    let invalid: Vec<usize> = dockerfile.source.invalid_offsets().collect();
-    for one in found.iter_mut().filter(|_| !invalid.is_empty()) {
-        let is_text = |fix: &Edit| !invalid.iter().any(|at| (fix.span.start()..fix.span.end()).contains(at));
-        one.fix = one.fix.take().filter(|fix| is_text(fix));
+    for one in &mut found {
+        one.fix = one.fix.take().filter(|fix| !dockerfile.source.has_invalid(fix.span));
     }
     found.sort_by_key(|diagnostic| diagnostic.span.start());
     found

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::ast::{Dockerfile, Escape, Instruction, InstructionKind, Stage};
 use crate::codes;
-use crate::diagnostic::{Diagnostic, is_full, keep};
+use crate::diagnostic::{Diagnostic, is_full, is_full_of_warnings, keep};
 use crate::features::{Feature, Language};
 use crate::heredoc::Bodies;
 use crate::instruction::{self, Head, Statement, explain_unknown};
@@ -407,13 +407,17 @@ fn warn_of_invalid_bytes(
     stages: &[Stage],
     out: &mut Vec<Diagnostic>,
 ) {
-    let mut kept: Vec<Span> = Vec::new();
+    let mut offsets = source.invalid_offsets().peekable();
+    if offsets.peek().is_none() {
+        return;
+    }
+    let bodies = stages.iter().flat_map(|stage| &stage.instructions).flat_map(heredoc_spans);
+    let mut kept: Vec<Span> = comments.iter().copied().chain(bodies).collect();
+    kept.sort_unstable();
     let mut last_line = 0;
-    for offset in source.invalid_offsets() {
-        if kept.is_empty() {
-            kept.extend_from_slice(comments);
-            kept.extend(stages.iter().flat_map(|stage| &stage.instructions).flat_map(heredoc_spans));
-            kept.sort_unstable();
+    for offset in offsets {
+        if is_full_of_warnings(out) {
+            return;
         }
         let before = kept.partition_point(|span| span.start() <= offset);
         let inside = before.checked_sub(1).and_then(|index| kept.get(index)).is_some_and(|span| offset < span.end());

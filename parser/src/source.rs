@@ -98,11 +98,10 @@ impl SourceText {
     /// Gives the original bytes of a span, also those that are not UTF-8.
     pub fn bytes(&self, span: Span) -> Cow<'_, [u8]> {
         let text = self.slice(span);
-        let first = self.invalid.partition_point(|(at, _)| *at < span.start());
-        let last = self.invalid.partition_point(|(at, _)| *at < span.end());
-        let Some(bad) = self.invalid.get(first..last).filter(|bad| !bad.is_empty()) else {
+        let bad = self.invalid_within(span);
+        if bad.is_empty() {
             return Cow::Borrowed(text.as_bytes());
-        };
+        }
         let mut out = Vec::with_capacity(text.len());
         let mut from = span.start();
         for (at, byte) in bad {
@@ -141,6 +140,17 @@ impl SourceText {
     /// Gives the offsets in the text of those U+FFFD that stand for a byte that was not UTF-8, ascending.
     pub fn invalid_offsets(&self) -> impl Iterator<Item = usize> + '_ {
         self.invalid.iter().map(|(at, _)| *at)
+    }
+
+    /// Says whether a byte of a span was not UTF-8.
+    pub(crate) fn has_invalid(&self, span: Span) -> bool {
+        !self.invalid_within(span).is_empty()
+    }
+
+    fn invalid_within(&self, span: Span) -> &[(usize, u8)] {
+        let first = self.invalid.partition_point(|(at, _)| *at < span.start());
+        let last = self.invalid.partition_point(|(at, _)| *at < span.end());
+        self.invalid.get(first..last).unwrap_or_default()
     }
 
     /// Gives the number of physical lines; a final line end does not begin another line.

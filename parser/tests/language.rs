@@ -392,3 +392,11 @@ fn here_documents_named_again_have_a_bound() {
         parsed.diagnostics
     );
 }
+
+#[test]
+fn many_bytes_that_are_not_utf8_are_told_in_bounded_time() {
+    let text = [b"FROM scratch\n".to_vec(), b"ENV A=\xff\xff\xff\xff\xff\xff\xff\xff\n".repeat(200_000)].concat();
+    let parsed = parse(text, &ParseOptions::default());
+    assert_eq!(parsed.dockerfile.stages[0].instructions.len(), 200_000);
+    assert_eq!(parsed.diagnostics.len(), 1_000);
+}
