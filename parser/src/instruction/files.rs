@@ -75,27 +75,21 @@ impl Scope<'_> {
         let mut has_heredoc = false;
         let heredocs = std::mem::take(&mut self.heredocs);
         // Of two here-docs with one name the reference takes the later body for both.
-        let by_name: HashMap<&str, &Heredoc> = match heredocs.as_slice() {
-            [] | [_] => HashMap::new(),
-            several => several.iter().map(|heredoc| (heredoc.name.as_str(), heredoc)).collect(),
-        };
-        let find = |name: &str| match heredocs.as_slice() {
-            [only] => Some(only).filter(|only| only.name == name),
-            _ => by_name.get(name).copied(),
-        };
+        let by_name: HashMap<&str, &Heredoc> =
+            heredocs.iter().map(|heredoc| (heredoc.name.as_str(), heredoc)).collect();
         let mut size = 0;
         // The words' own list becomes that of the sources.
         let sources = words.into_iter().map(|word| {
             let Some(start) = start_of(&word) else { return Some(CopySource::Word(word)) };
             has_heredoc = true;
-            let mut heredoc = match find(&start.name) {
+            let mut heredoc = match by_name.get(start.name.as_str()) {
                 Some(heredoc) => {
                     size += heredoc.body.len();
                     if size > MAX_BODIES {
                         self.bodies_too_large(word.span);
                         return None;
                     }
-                    heredoc.clone()
+                    (*heredoc).clone()
                 }
                 None => self.heredoc_without_body(start, &word),
             };
