@@ -104,13 +104,16 @@ fn check_extras(dockerfile: &Dockerfile, is_reachable: &dyn Fn(usize) -> bool, f
     dockerfile.global_args.iter().for_each(|instruction| secrets::check(instruction, findings));
     let mut inside = dockerfile.stages.iter().flat_map(|stage| &stage.instructions);
     let has_users = inside.any(|instruction| matches!(instruction.kind, InstructionKind::User(_)));
+    let are_lists_shared = leftovers::are_lists_shared(dockerfile);
     let reached = dockerfile.stages.iter().zip(uses.shipped()).filter(|(stage, _)| is_reachable(stage.index));
     for (stage, is_shipped) in reached {
         installs::check(stage, findings);
         for instruction in &stage.instructions {
             match &instruction.kind {
                 // The layers of a stage that is only copied from go nowhere.
-                InstructionKind::Run(run) if is_shipped => leftovers::check(dockerfile, instruction, run, findings),
+                InstructionKind::Run(run) if is_shipped => {
+                    leftovers::check(dockerfile, instruction, run, are_lists_shared, findings);
+                }
                 InstructionKind::Copy(copy) => modes::check(&dockerfile.source, has_users, instruction, copy, findings),
                 InstructionKind::Add(add) => {
                     modes::check(&dockerfile.source, has_users, instruction, &add.copy, findings);

@@ -432,3 +432,9 @@ fn lists_that_are_used_later_are_not_removed() {
 fn lists_are_removed_with_the_folder_above() {
     is_silent(Rule::AptListsLeft, &["FROM a:1\nRUN apt-get update && rm -rf /var/lib/apt /tmp/*\n"]);
 }
+
+#[test]
+fn many_packages_are_looked_through_in_bounded_time() {
+    let text = format!("FROM a:1\n{}", "RUN apt-get update && apt-get install x\n".repeat(100_000));
+    assert!(found(&text).iter().any(|one| one.rule == Some(Rule::AptListsLeft) && one.fix.is_some()));
+}

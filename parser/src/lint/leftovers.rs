@@ -12,13 +12,19 @@ use crate::span::Span;
 /// What removes the lists.
 const REMOVE_LISTS: &str = "rm -rf /var/lib/apt/lists/*";
 
-pub(super) fn check(dockerfile: &Dockerfile, instruction: &Instruction, run: &Run, findings: &mut Findings<'_>) {
+pub(super) fn check(
+    dockerfile: &Dockerfile,
+    instruction: &Instruction,
+    run: &Run,
+    are_lists_shared: bool,
+    findings: &mut Findings<'_>,
+) {
     let Some(script) = Script::of(run) else { return };
     if !script.text.contains("apt") && !script.text.contains("apk") {
         return;
     }
     let commands = script.commands();
-    check_apt(dockerfile, instruction, run, &script, &commands, findings);
+    check_apt(dockerfile, instruction, run, &script, &commands, are_lists_shared, findings);
     check_apk(&dockerfile.source, instruction, run, &script, &commands, findings);
 }
 
@@ -28,14 +34,14 @@ fn check_apt(
     run: &Run,
     script: &Script<'_>,
     commands: &[Command],
+    are_lists_shared: bool,
     findings: &mut Findings<'_>,
 ) {
-    let apt = |action: &str| commands.iter().any(|command| runs(command, &["apt-get", "apt"], action));
+    let find = |action| commands.iter().filter(move |command| runs(command, &["apt-get", "apt"], action));
+    let apt = |action| find(action).next().is_some();
     let is_flag = |word: &String| word == "--update" || word == "-U";
     let installs = apt("install");
-    let updates = apt("update")
-        || (installs
-            && commands.iter().any(|one| runs(one, &["apt-get", "apt"], "install") && one.words.iter().any(is_flag)));
+    let updates = apt("update") || find("install").any(|command| command.words.iter().any(is_flag));
     // Whatever names the folder of the lists, or removes one above it, sees to them.
     let above = |word: &String| word.trim_end_matches(['/', '*']) == "/var/lib/apt";
     let removes_above =
@@ -57,7 +63,7 @@ fn check_apt(
     };
     let mut made = Diagnostic::lint(Rule::AptListsLeft, message, script.span).with_help(help);
     if installs
-        && !are_lists_used_after(dockerfile, instruction)
+        && !are_lists_shared
         && let Some(Edit { span, replacement }) = removal(dockerfile, instruction, run, script)
     {
         made = made.with_fix(span, replacement);
@@ -65,13 +71,12 @@ fn check_apt(
     findings.add(instruction.check_overrides.as_deref(), made);
 }
 
-/// Says whether an instruction further down, or a trigger, may install from the lists that are there.
-fn are_lists_used_after(dockerfile: &Dockerfile, instruction: &Instruction) -> bool {
-    let inside = dockerfile.stages.iter().flat_map(|stage| &stage.instructions);
-    let mut later = inside.filter(|one| one.span.start() > instruction.span.start());
-    later.any(|one| {
-        let text = dockerfile.source.slice(one.span);
-        text.contains("apt") && text.contains("install") && !text.contains("update")
+/// Says whether an instruction or a trigger may install from lists that another one has fetched.
+pub(super) fn are_lists_shared(dockerfile: &Dockerfile) -> bool {
+    dockerfile.stages.iter().flat_map(|stage| &stage.instructions).any(|instruction| {
+        let text = dockerfile.source.slice(instruction.span);
+        let fetches = text.contains("update") || text.contains(" -U");
+        text.contains("apt") && text.contains("install") && !fetches
     })
 }
 
